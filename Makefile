@@ -1,0 +1,62 @@
+# `make` alone lists what can be made. Everything runs from .venv, which `make setup` makes.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/sh
+
+BIN := .venv/bin
+# Two stamps, so that a setup without Erlang is not taken for one with it.
+READY := .venv/ready$(if $(filter no,$(BEAMWARDEN_SETUP_ERLANG)),-without-erlang)
+# Each worker starts Erlang nodes, so a large machine does not get one for every core.
+WORKERS ?= auto
+
+.PHONY: help setup demo test format-check lint types pytest format requirements clean
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY) ## Make .venv with the program, and see to Erlang (does nothing when nothing has changed)
+
+demo: setup ## Show it at work on a sick Erlang node of its own
+	@$(BIN)/python scripts/demo.py
+
+test: setup format-check lint types pytest ## Set up, then check everything, in the order of the next four
+
+format-check: $(READY) ## Is the code formatted?
+	@$(BIN)/ruff format --check --quiet
+
+lint: $(READY) ## ruff's rules
+	@$(BIN)/ruff check --quiet
+
+types: $(READY) ## mypy, strict
+	@$(BIN)/mypy
+
+# --dist loadfile keeps a test file on one worker: the node that a file's fixture starts is started once.
+pytest: $(READY) ## The test suite with branch coverage; agent/ must reach 95 %
+	@$(BIN)/pytest --quiet --numprocesses=$(WORKERS) --maxprocesses=4 --dist=loadfile --cov --cov-report=term
+	@printf 'Coverage of agent/ in percent, of 95 needed: '
+	@$(BIN)/coverage report --include='agent/*' --format=total --fail-under=95
+
+format: $(READY) ## Format the code and mend what can be mended by itself
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+# Releases stay as pinned where they still fit; UPGRADE=1 takes the newest that do.
+PIN = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements' $(if $(UPGRADE),--upgrade)
+
+# Not after $(READY): setup refuses a pyproject.toml that asks for more than is pinned, and this is what mends it.
+requirements: ## Pin what pyproject.toml asks for in requirements/*.txt (UPGRADE=1: its newest releases)
+	@test -x $(BIN)/python || scripts/setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/pin.txt
+	@$(PIN) --output-file requirements/run.txt pyproject.toml
+	@$(PIN) --output-file requirements/dev.txt --constraint requirements/run.txt --group dev pyproject.toml
+	@$(PIN) --output-file requirements/pin.txt --group pin
+
+clean: ## Remove everything made here, .venv too
+	@rm -rf .venv .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist erlang_fixtures/_build
+	@find agent collector tests scripts -name __pycache__ -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml requirements/dev.txt scripts/setup
+	@scripts/setup
+	@touch $@
