@@ -1,0 +1,72 @@
+"""Several small questions in one round trip and one worker, without an expression to parse."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from agent.errors import RemoteError, UnexpectedAnswer
+from agent.terms import Atom, ExportFun, Term
+
+_APPLY: Final = ExportFun(Atom("erlang"), Atom("apply"), 3)
+
+
+class Caller(Protocol):
+    """Whatever can ask a node: a `Session`, or a fake in a test."""
+
+    async def call(self, module: str, function: str, arguments: Sequence[Term], *, deadline_seconds: float) -> Term:
+        """Apply a function on the node: see `agent.rpc.Calls.call`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One function to apply on the node."""
+
+    module: str
+    function: str
+    arguments: tuple[Term, ...] = ()
+
+
+def system_info(item: str) -> Question:
+    """Ask for ``erlang:system_info(Item)``."""
+    return Question("erlang", "system_info", (Atom(item),))
+
+
+def statistics(item: str) -> Question:
+    """Ask for ``erlang:statistics(Item)``."""
+    return Question("erlang", "statistics", (Atom(item),))
+
+
+async def ask_all(caller: Caller, questions: Sequence[Question], deadline_seconds: float) -> list[Term | None]:
+    """Ask all questions and return their answers in order; None where the function raised (this OTP does not know it).
+
+    ``lists:zipwith3(fun erlang:apply/3, Modules, Functions, Arguments)`` runs at native speed. One that raises ends all
+    of them, so then each is asked by itself, all at the same time: that takes up to twice the deadline.
+
+    Raises what `agent.rpc.Calls.call` raises, but `RemoteError`.
+    """
+    columns: list[Term] = [
+        _APPLY,
+        [Atom(question.module) for question in questions],
+        [Atom(question.function) for question in questions],
+        [list(question.arguments) for question in questions],
+    ]
+    try:
+        answers = await caller.call("lists", "zipwith3", columns, deadline_seconds=deadline_seconds)
+    except RemoteError:
+        return list(await asyncio.gather(*(_ask_one(caller, question, deadline_seconds) for question in questions)))
+    if not isinstance(answers, list) or len(answers) != len(questions):
+        raise UnexpectedAnswer(f"{len(questions)} questions were asked, and not as many answers came")
+    return list(answers)
+
+
+async def _ask_one(caller: Caller, question: Question, deadline_seconds: float) -> Term | None:
+    try:
+        return await caller.call(
+            question.module, question.function, question.arguments, deadline_seconds=deadline_seconds
+        )
+    except RemoteError:
+        return None

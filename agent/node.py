@@ -1,0 +1,158 @@
+"""One node, kept connected for ever.
+
+A `Session` is one connection to one life of a node; it never comes back. `Node` has the current one, or the reason why
+there is none, and makes the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self, TypeAlias
+
+from agent.errors import (
+    AgentError,
+    CallError,
+    ConnectionLost,
+    HandshakeRefused,
+    IncompatiblePeer,
+    NodeUnreachable,
+    PeerNotTrusted,
+    RemoteProtocolError,
+    WrongCookie,
+    WrongPeer,
+)
+from agent.handshake import Cookie
+from agent.names import Target, parse_own_name
+from agent.session import Options, Session, connect
+
+FIRST_BACKOFF_SECONDS: Final = 0.5
+MAX_BACKOFF_SECONDS: Final = 30.0
+STEADY_SECONDS: Final = 30.0  # a connection that stood this long was a good one: the next failure starts anew
+TICKTIME_SECONDS: Final = 5.0  # for the question about net_ticktime, which net_kernel itself has to answer
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """The node is connected."""
+
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """The node is not connected, since ``failures`` attempts, and this is the latest reason."""
+
+    error: AgentError
+    failures: int
+
+
+State: TypeAlias = Up | Down
+
+
+class Node:
+    """A node that is kept connected from ``async with`` until its end, again and again, whatever happens to it.
+
+    ``on_change`` is called with each new `State`: on every connection, and on every failure.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        cookie: Cookie,
+        options: Options = Options(),  # noqa: B008  # frozen
+        on_change: Callable[[State], None] = lambda _state: None,
+    ) -> None:
+        self.target = target
+        self.internal_errors = 0
+        self._cookie = cookie
+        self._options = options
+        if options.own_name:
+            parse_own_name(options.own_name, target.node)  # what can never work is said now, not at each attempt
+        self._on_change = on_change
+        self._state: State = Down(NodeUnreachable(f"{target} has not been reached yet"), 0)
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._keeper = asyncio.create_task(self._keep_connected(), name=f"keep {self.target} connected")
+        return self
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+
+    @property
+    def state(self) -> State:
+        """Whether the node is connected now, and if not, why."""
+        return self._state
+
+    def session(self) -> Session:
+        """Return the connection that stands now; raise the reason when there is none."""
+        if isinstance(self._state, Down):
+            raise self._state.error
+        return self._state.session
+
+    async def _keep_connected(self) -> None:
+        failures = 0
+        while True:
+            error, stood_seconds = await self._connect_and_wait()
+            failures = 1 if stood_seconds >= STEADY_SECONDS else failures + 1
+            self._change(Down(error, failures))
+            await asyncio.sleep(backoff_seconds(failures, error, random.random()))  # noqa: S311  # jitter, not a secret
+
+    async def _connect_and_wait(self) -> tuple[AgentError, float]:
+        """Connect, stay until the connection ends, and return why it did and how long it stood."""
+        loop = asyncio.get_running_loop()
+        session: Session | None = None
+        try:
+            session = await connect(self.target, self._cookie, self._options)
+            self._change(Up(session))
+            await _follow_net_ticktime(session)
+            error: AgentError = await session.wait_closed()
+        except AgentError as failure:
+            error = failure
+        except Exception as bug:  # noqa: BLE001  # a border that logs and counts: a bug of ours must not end the watch over a node
+            self.internal_errors += 1
+            _LOG.exception("connecting to %s met a bug", self.target)
+            error = ConnectionLost(f"a bug in beamwarden ended the connection: {bug!r}")
+        finally:
+            if session is not None:
+                session.close()
+        return error, 0.0 if session is None else loop.time() - session.connected_at
+
+    def _change(self, state: State) -> None:
+        self._state = state
+        self._on_change(state)
+
+
+def backoff_seconds(failures: int, error: AgentError, jitter: float) -> float:
+    """Return how long to wait before the next attempt: twice as long each time, and never in step with others.
+
+    ``jitter`` is between 0 and 1. A refusal waits the longest at once: each attempt writes an error into the node's
+    log, and it will not change its mind soon.
+    """
+    refusals = (WrongCookie, PeerNotTrusted, WrongPeer, HandshakeRefused, IncompatiblePeer)
+    doublings = 16 if isinstance(error, refusals) else min(failures - 1, 16)
+    return min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0**doublings) * (0.5 + jitter / 2)
+
+
+async def _follow_net_ticktime(session: Session) -> None:
+    """Tick as often as this node expects it. It is a setting of the cluster; 60 s where nobody changed it."""
+    try:
+        answer = await session.call("net_kernel", "get_net_ticktime", [], deadline_seconds=TICKTIME_SECONDS)
+    except (CallError, ConnectionLost, RemoteProtocolError):
+        return
+    seconds = answer[1] if isinstance(answer, tuple) and len(answer) == 2 else answer  # {ongoing_change_to, Seconds}
+    if isinstance(seconds, int) and seconds > 0:
+        session.set_net_ticktime(seconds)

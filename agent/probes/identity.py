@@ -1,0 +1,41 @@
+"""Which node is this, and how long has it been up?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.batch import Caller, Question, ask_all, system_info
+from agent.errors import UnexpectedAnswer
+from agent.terms import Atom
+
+
+@dataclass(frozen=True, slots=True)
+class NodeIdentity:
+    """What runs there; name and creation are known from the handshake."""
+
+    otp_release: str
+    erts_version: str
+    uptime_seconds: float
+
+
+async def ask(caller: Caller, deadline_seconds: float) -> NodeIdentity:
+    """Ask for releases and uptime. Cost: a handful of constants.
+
+    Not ``statistics(wall_clock)``: that one resets the "since the last call" half of its answer for everybody.
+    """
+    questions = (
+        system_info("otp_release"),
+        system_info("version"),
+        Question("erlang", "monotonic_time"),
+        system_info("start_time"),
+        Question("erlang", "convert_time_unit", (1, Atom("second"), Atom("native"))),
+    )
+    match await ask_all(caller, questions, deadline_seconds):
+        case [list() as otp, list() as erts, int() as now, int() as start, int() as per_second] if per_second > 0:
+            return NodeIdentity(_text(otp), _text(erts), (now - start) / per_second)
+        case answer:
+            raise UnexpectedAnswer(f"the node does not say which release it is: {answer!r:.200}")
+
+
+def _text(codes: list[object]) -> str:
+    return "".join(chr(code) for code in codes if isinstance(code, int) and code in range(0x110000))

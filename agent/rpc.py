@@ -1,0 +1,231 @@
+"""Questions in flight on one connection: each runs in a worker process of its own on the node, and always ends.
+
+A call is one SPAWN_REQUEST of ``erpc:execute_call/4``, which OTP has had since 23: nothing of ours is loaded. The
+worker ends by exiting with its answer as the reason. There are two forms:
+
+`Calls.call` asks. The worker is linked to us, so it dies with our connection; it has a heap limit; and we kill it
+when the deadline passes or the caller is cancelled. Nobody's mailbox is used, so nothing can be left in one.
+
+`Calls.call_detached` changes things. The worker is monitored, not linked, and has no limits: killed half-way, it
+would do the harm itself. When we stop waiting, it goes on.
+
+Both take the node's ``init`` as group leader. With a process of ours, whatever the called code prints or logs would
+be sent to us, and a printing worker would wait for our answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from agent import control, etf
+from agent.errors import (
+    AnswerTooLarge,
+    ConnectionLost,
+    DeadlineExceeded,
+    LocalProtocolError,
+    RemoteError,
+    SpawnRefused,
+    WorkerDied,
+)
+from agent.terms import FALSE, TRUE, Atom, Map, Pid, Reference, Term, format_term
+
+DEFAULT_MAX_HEAP_WORDS: Final = 1_000_000  # 8 MB, for a question that looks at a handful of counters
+DEFAULT_MAX_ANSWER_BYTES: Final = 1024 * 1024
+MAX_IN_FLIGHT: Final = 4096  # each costs a process on the node; whoever has more is looping
+INLINE_DECODE_BYTES: Final = 64 * 1024  # some milliseconds of work; anything above is decoded in a thread
+
+_EXECUTE_CALL: Final = (Atom("erpc"), Atom("execute_call"))
+_KILL: Final = Atom("kill")
+_KILLED: Final = Atom("killed")
+_RETURN: Final = Atom("return")
+_CLASSES: Final = frozenset({Atom("error"), Atom("exit"), Atom("throw")})
+
+
+@dataclass(slots=True)
+class _Worker:
+    """One question: asked, then running under a pid, then ended. ``outcome`` is the reason that it ended with."""
+
+    request: Reference
+    outcome: asyncio.Future[control.Encoded]
+    is_detached: bool
+    pid: Pid | None = None
+    is_abandoned: bool = False
+
+
+class Calls:
+    """The calls of one connection. The shell hands in what arrives, by `receive` and `lost`."""
+
+    def __init__(self, own: Pid, peer_init: Pid, send: Callable[[control.Outgoing], None]) -> None:
+        self._own = own
+        self._peer_init = peer_init
+        self._send = send
+        self._asked: dict[Reference, _Worker] = {}  # all that have not ended
+        self._running: dict[Pid, _Worker] = {}  # those of them that the node has started
+        self._sequence = 0
+        self._lost: ConnectionLost | None = None
+
+    async def call(
+        self,
+        module: str,
+        function: str,
+        arguments: Sequence[Term],
+        *,
+        deadline_seconds: float,
+        max_heap_words: int = DEFAULT_MAX_HEAP_WORDS,
+        max_answer_bytes: int = DEFAULT_MAX_ANSWER_BYTES,
+    ) -> Term:
+        """Apply a function on the node and return its value.
+
+        The worker is killed when the deadline passes, when we are cancelled, when it needs more than
+        ``max_heap_words``, and when the connection ends, for whatever cause. Cost on the node: one process.
+
+        Raises `RemoteError` when the function raises, another `CallError` when there is no answer, `ConnectionLost`
+        when the connection ends, `LocalProtocolError` when the arguments cannot be sent.
+        """
+        # include_shared_binaries: OTP 27 and later count binaries outside the heap too; earlier ones ignore the key.
+        heap = Map(
+            [
+                (Atom("size"), max_heap_words),
+                (_KILL, TRUE),
+                (Atom("error_logger"), FALSE),
+                (Atom("include_shared_binaries"), TRUE),
+            ]
+        )
+        options: list[Term] = [Atom("link"), (Atom("max_heap_size"), heap)]
+        worker = self._spawn(module, function, arguments, options, is_detached=False)
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                return await _read_answer(worker, await worker.outcome, max_answer_bytes)
+        except TimeoutError:
+            raise DeadlineExceeded(f"{module}:{function} gave no answer within {deadline_seconds:g} s") from None
+        finally:
+            self._abandon(worker)
+
+    async def call_detached(
+        self, module: str, function: str, arguments: Sequence[Term], *, deadline_seconds: float
+    ) -> Term:
+        """Apply a function on the node in a worker that goes on whatever happens to us, and return its value.
+
+        ``deadline_seconds`` ends our waiting, not the worker: after `DeadlineExceeded`, `ConnectionLost` or a
+        cancellation it is not known whether the function was, is or will be run. Raises what `call` raises.
+        """
+        worker = self._spawn(module, function, arguments, [Atom("monitor")], is_detached=True)
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                return await _read_answer(worker, await worker.outcome, DEFAULT_MAX_ANSWER_BYTES)
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"{module}:{function} has not ended within {deadline_seconds:g} s and goes on; its outcome is unknown"
+            ) from None
+        finally:
+            self._abandon(worker)
+
+    def receive(self, message: control.SpawnReply | control.Exit | control.MonitorExit) -> bool:
+        """Take a message that concerns a call; False when it concerns none of ours."""
+        if isinstance(message, control.SpawnReply):
+            return self._started(message)
+        if isinstance(message, control.Exit):
+            worker = self._running.get(message.sender)
+        else:
+            worker = self._asked.get(message.reference)
+        if worker is None:
+            return False
+        self._ended(worker)
+        if not worker.outcome.done():
+            worker.outcome.set_result(message.reason)
+        return True
+
+    def lost(self, error: ConnectionLost) -> None:
+        """Give everybody who waits this error; nothing can be asked any more."""
+        self._lost = error
+        for worker in self._asked.values():
+            if not worker.outcome.done():
+                worker.outcome.set_exception(error)
+        self._asked.clear()
+        self._running.clear()
+
+    def _spawn(
+        self, module: str, function: str, arguments: Sequence[Term], options: Sequence[Term], *, is_detached: bool
+    ) -> _Worker:
+        if self._lost is not None:
+            raise self._lost
+        if len(self._asked) >= MAX_IN_FLIGHT:
+            raise LocalProtocolError(f"{MAX_IN_FLIGHT} questions are in flight on this connection already")
+        request = self._next_reference()
+        execute_arguments: list[Term] = [request, Atom(module), Atom(function), list(arguments)]
+        self._send(
+            control.spawn_request(request, self._own, self._peer_init, _EXECUTE_CALL, execute_arguments, options)
+        )
+        worker = _Worker(request, asyncio.get_running_loop().create_future(), is_detached)
+        self._asked[request] = worker
+        return worker
+
+    def _next_reference(self) -> Reference:
+        self._sequence += 1
+        # erl_ext_dist: only 18 bits of the first word are significant.
+        return Reference(self._own.node, self._own.creation, (self._sequence & 0x3FFFF, self._sequence >> 18, 0))
+
+    def _started(self, reply: control.SpawnReply) -> bool:
+        worker = self._asked.get(reply.request)
+        if worker is None:
+            return False
+        if isinstance(reply.result, Atom):
+            self._ended(worker)
+            if not worker.outcome.done():
+                worker.outcome.set_exception(SpawnRefused(f"the node would not start a worker: {reply.result.name}"))
+            return True
+        worker.pid = reply.result
+        self._running[reply.result] = worker
+        if worker.is_abandoned:
+            self._let_go(worker, reply.result)
+        return True
+
+    def _abandon(self, worker: _Worker) -> None:
+        """Nobody waits for this worker any more: if it has not ended, end it, or let it go when it is detached."""
+        if worker.request not in self._asked:
+            return
+        worker.outcome.cancel()
+        worker.is_abandoned = True
+        if worker.pid is not None:
+            self._let_go(worker, worker.pid)
+
+    def _let_go(self, worker: _Worker, pid: Pid) -> None:
+        if worker.is_detached:
+            self._ended(worker)
+            self._send(control.demonitor(self._own, pid, worker.request))
+        else:
+            self._send(control.exit_signal(self._own, pid, _KILL))
+
+    def _ended(self, worker: _Worker) -> None:
+        self._asked.pop(worker.request, None)
+        if worker.pid is not None:
+            self._running.pop(worker.pid, None)
+
+
+async def _read_answer(worker: _Worker, reason: control.Encoded, max_bytes: int) -> Term:
+    if reason.size_bytes > max_bytes:
+        raise AnswerTooLarge(f"the answer has {reason.size_bytes} bytes, more than the {max_bytes} that were allowed")
+    if reason.size_bytes > INLINE_DECODE_BYTES:
+        # A thread does not make it faster; it lets ticks and other answers through meanwhile.
+        term = await asyncio.to_thread(reason.decode, etf.Limits(max_bytes=max_bytes))
+    else:
+        term = reason.decode()
+    return _interpret(worker.request, term)
+
+
+def _interpret(request: Reference, reason: Term) -> Term:
+    """Read the exit reason of ``erpc:execute_call/4``.
+
+    An error comes with a stack, or without one when erpc itself refused the arguments.
+    """
+    match reason:
+        case (ref, outcome, value) if ref == request and outcome == _RETURN:
+            return value
+        case (ref, Atom() as outcome, value, *stack) if ref == request and outcome in _CLASSES:
+            raise RemoteError(outcome, value, *stack[:1])
+        case Atom() if reason == _KILLED:
+            raise WorkerDied("the question's worker was killed on the node: it met its heap limit, or somebody's kill")
+    raise WorkerDied(f"the question's worker ended on the node without an answer: {format_term(reason)}")
