@@ -1,0 +1,1 @@
+"""The service: watches nodes, and serves what they answer."""

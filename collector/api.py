@@ -1,0 +1,96 @@
+"""The REST API: ``/api/v1/nodes`` and what is below it."""
+
+from __future__ import annotations
+
+import difflib
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Path, Request
+
+from collector.fleet import QUESTION_SECONDS, Fleet, WatchedNode
+from collector.models import MemoryAnswer, NodeAnswer, NodesAnswer, SystemAnswer
+from collector.problems import Problem, ProblemError
+
+_ONLY_NODE = "-"
+
+
+def _fleet(request: Request) -> Fleet:
+    fleet = request.app.state.fleet
+    assert isinstance(fleet, Fleet)
+    return fleet
+
+
+WatchedFleet = Annotated[Fleet, Depends(_fleet)]
+
+
+def _node(
+    fleet: WatchedFleet,
+    node: Annotated[
+        str,
+        Path(
+            description="The node's name, or - when the collector watches only one.",
+            examples=["tai_autonomics@127.0.0.1", _ONLY_NODE],
+        ),
+    ],
+) -> WatchedNode:
+    if node == _ONLY_NODE and len(fleet.nodes) == 1:
+        return next(iter(fleet.nodes.values()))
+    if node in fleet.nodes:
+        return fleet.nodes[node]
+    near = difflib.get_close_matches(node, fleet.nodes) or sorted(fleet.nodes)
+    why = "several nodes are watched here" if node == _ONLY_NODE else f"no node {node} is watched here"
+    raise ProblemError(HTTPStatus.NOT_FOUND, "unknown-node", f"{why}: name one of {', '.join(near[:10])}")
+
+
+Node = Annotated[WatchedNode, Depends(_node)]
+
+
+def _problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    return {
+        status.value: {"description": status.phrase, "content": {"application/problem+json": {"schema": _PROBLEM}}}
+        for status in statuses
+    }
+
+
+_PROBLEM = {"$ref": "#/components/schemas/Problem"}
+_OF_A_NODE = _problems(
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+)
+
+PREFIX: Final = "/api/v1"
+
+router = APIRouter(prefix=PREFIX, tags=["nodes"], responses={HTTPStatus.FORBIDDEN.value: {"model": Problem}})
+
+
+@router.get("/nodes", summary="All nodes that are watched")
+async def list_nodes(fleet: WatchedFleet) -> NodesAnswer:
+    """Say of each node whether it is connected, what runs there and which expected supervisors do."""
+    snapshots = await fleet.snapshots(QUESTION_SECONDS, ("identity", "supervisors"))
+    watched = fleet.nodes.values()
+    return NodesAnswer(
+        nodes=[NodeAnswer.of(snapshot, node.node.state) for snapshot, node in zip(snapshots, watched, strict=True)]
+    )
+
+
+@router.get("/nodes/{node}", summary="One node", responses=_OF_A_NODE)
+async def show_node(node: Node) -> NodeAnswer:
+    """Say whether the node is connected, what runs there and which expected supervisors do."""
+    snapshot = await node.snapshot(QUESTION_SECONDS, ("identity", "supervisors"))
+    return NodeAnswer.of(snapshot, node.node.state)
+
+
+@router.get("/nodes/{node}/memory", summary="Memory by kind", responses=_OF_A_NODE)
+async def show_memory(node: Node) -> MemoryAnswer:
+    """Say how much memory the emulator has allocated, and for what."""
+    return MemoryAnswer.of(await node.snapshot(QUESTION_SECONDS, ("memory",)))
+
+
+@router.get("/nodes/{node}/system", summary="Counts, limits and totals", responses=_OF_A_NODE)
+async def show_system(node: Node) -> SystemAnswer:
+    """Say how many processes, ports, atoms and tables there are and may be, and what the node has done so far."""
+    return SystemAnswer.of(await node.snapshot(QUESTION_SECONDS, ("system_info", "statistics")))

@@ -1,0 +1,52 @@
+"""The whole service, wired on one screen."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request, Response
+from starlette.middleware.gzip import GZipMiddleware
+
+from collector import api, endpoints, problems
+from collector.fleet import Fleet
+from collector.problems import ProblemError
+from collector.settings import Settings
+from collector.version import VERSION
+
+
+def create_app(fleet: Fleet, settings: Settings) -> FastAPI:
+    """Put the routes before the fleet. Starting and stopping the fleet is `collector.serve`'s."""
+    app = FastAPI(
+        title="Beamwarden",
+        version=VERSION,
+        summary="Asks Erlang nodes what is wrong with them.",
+        # FastAPI's pages for people load their scripts from elsewhere, where a sidecar cannot reach.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.fleet = fleet
+    problems.install(app)
+    app.add_middleware(GZipMiddleware)
+    if not settings.listen.is_loopback and not settings.insecure_no_auth:
+        _close_api(app, settings)
+    app.include_router(endpoints.router)
+    app.include_router(api.router)
+    return app
+
+
+def _close_api(app: FastAPI, settings: Settings) -> None:
+    """Keep the API from everybody who can reach an address that is not this machine's own."""
+
+    @app.middleware("http")
+    async def _refuse(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        if request.url.path.startswith(api.PREFIX):
+            return problems.respond(
+                ProblemError(
+                    HTTPStatus.FORBIDDEN,
+                    "api-closed",
+                    f"this collector listens on {settings.listen}, where others than this machine may ask, and cannot "
+                    "tell who does: listen on 127.0.0.1, or say --insecure-no-auth if everybody may read",
+                )
+            )
+        return await call_next(request)

@@ -1,0 +1,130 @@
+"""What machines ask: ``/metrics``, ``/health`` of the nodes, ``/livez`` and ``/readyz`` of this program."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+from prometheus_client.core import Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from collector.api import WatchedFleet
+from collector.fleet import QUESTION_SECONDS
+from collector.health import why_unavailable
+from collector.metrics import to_families
+from collector.problems import ProblemError
+from collector.snapshot import Snapshot
+
+SCRAPE_RESERVE_SECONDS: Final = 0.5  # of the scraper's own timeout, for the way there and back
+MIN_SCRAPE_SECONDS: Final = 0.1
+
+router = APIRouter(tags=["for machines"])
+
+
+class _Gathered(Collector):
+    """Families that are made already, in the form in which prometheus_client wants them."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def scrape_deadline_seconds(header: str | None) -> float:
+    """Return how long a scrape may wait for the nodes, given the scraper's X-Prometheus-Scrape-Timeout-Seconds."""
+    try:
+        timeout_seconds = float(header) if header is not None else math.inf
+    except ValueError:
+        timeout_seconds = math.inf
+    if math.isnan(timeout_seconds):
+        timeout_seconds = math.inf
+    return max(MIN_SCRAPE_SECONDS, min(QUESTION_SECONDS, timeout_seconds - SCRAPE_RESERVE_SECONDS))
+
+
+def expose(snapshots: Sequence[Snapshot], accept: str) -> tuple[bytes, str]:
+    """Return the metrics of these snapshots in the format that the scraper accepts, and its content type."""
+    encode, content_type = choose_encoder(accept)
+    return encode(_Gathered(list(to_families(snapshots)))), content_type
+
+
+@router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
+async def metrics(
+    fleet: WatchedFleet,
+    accept: Annotated[str, Header()] = "",
+    x_prometheus_scrape_timeout_seconds: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Ask every node now, and give what it answered within the deadline."""
+    snapshots = await fleet.snapshots(scrape_deadline_seconds(x_prometheus_scrape_timeout_seconds))
+    body, content_type = expose(snapshots, accept)
+    return Response(body, headers={"Content-Type": content_type})
+
+
+@router.get("/health", summary="Is the node well?", response_class=JSONResponse)
+async def health(
+    fleet: WatchedFleet,
+    node: Annotated[str | None, Query(description="Only this node; all when left out.")] = None,
+) -> JSONResponse:
+    """Say 200 when every node answers and its expected supervisors run, else 503 and the reason."""
+    if node is not None and node not in fleet.nodes:
+        names = ", ".join(fleet.nodes)
+        raise ProblemError(HTTPStatus.NOT_FOUND, "unknown-node", f"no node {node} is watched here: name one of {names}")
+    watched = fleet.nodes.values() if node is None else [fleet.nodes[node]]
+    probes = ("identity", "supervisors")
+    snapshots = await asyncio.gather(*(one.snapshot(QUESTION_SECONDS, probes) for one in watched))
+    named = [
+        {"name": found.name, "creation": found.peer and found.peer.creation, "instance_id": found.instance_id}
+        for found in snapshots
+    ]
+    if reason := why_unavailable(snapshots):
+        body = {"status": "unavailable", "reason": reason, "nodes": named}
+        return JSONResponse(body, status_code=HTTPStatus.SERVICE_UNAVAILABLE)
+    return JSONResponse({"status": "ok", "nodes": named})
+
+
+@router.get("/livez", summary="Is this program alive?")
+async def livez() -> dict[str, str]:
+    """Say 200 as long as this program runs, whatever becomes of the nodes: they are not restarted for our sake."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", summary="Is this program ready?")
+async def readyz() -> dict[str, str]:
+    """Say 200 once requests are taken, whatever becomes of the nodes."""
+    return {"status": "ok"}
+
+
+@router.get("/", include_in_schema=False)
+async def first_page() -> HTMLResponse:
+    """Show the way to the rest."""
+    return HTMLResponse(_FIRST_PAGE)
+
+
+_FIRST_PAGE: Final = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Beamwarden</title>
+<style>
+  body { font: 16px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem; color: #1b1b1f; }
+  dt { margin-top: 1rem } dd { margin: 0; color: #55555f } code, dt { font-family: ui-monospace, monospace }
+  @media (prefers-color-scheme: dark) { body { background: #17171b; color: #e4e4ea } dd { color: #a0a0ab }
+    a { color: #9db8ff } }
+</style>
+<h1>Beamwarden</h1>
+<p>A hidden Erlang node that asks the nodes it watches what is wrong with them.</p>
+<dl>
+  <dt><a href="/metrics">/metrics</a></dt><dd>vital signs of every node, for Prometheus</dd>
+  <dt><a href="/health">/health</a></dt><dd>200 when the nodes are well, 503 with the reason when not</dd>
+  <dt><a href="/api/v1/nodes">/api/v1/nodes</a></dt><dd>the same as JSON; below a node: /memory and /system</dd>
+  <dt><a href="/openapi.json">/openapi.json</a></dt><dd>all of the API, with examples</dd>
+  <dt><a href="/livez">/livez</a>, <a href="/readyz">/readyz</a></dt><dd>this program's own probes</dd>
+</dl>
+</html>
+"""

@@ -1,0 +1,264 @@
+"""From snapshots to Prometheus metrics: one table, and a pure function over it.
+
+The ``erlang_vm_*`` families have the names, types and labels of prometheus.erl 6, so that what is made for it works
+here. Three values differ on purpose: seconds are seconds (it sends milliseconds under these two names), what the node
+does not know is left out (it sends NaN), and the count of dets tables is read without starting dets on the node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, UnknownMetricFamily
+
+from agent.probes import Result
+from agent.probes.identity import NodeIdentity
+from agent.probes.memory import Memory
+from agent.probes.statistics import Statistics
+from agent.probes.system_info import SystemInfo
+from collector.snapshot import Answered, Snapshot
+
+NODE_LABEL: Final = "erlang_node"  # not `node`: Kubernetes relabelling owns that one
+
+Samples = Mapping[tuple[str, ...], float | None]
+_Kind = TypeVar("_Kind", bound=Result)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One row of the table. ``samples`` gives a value per label values; a value that is None is left out."""
+
+    name: str
+    kind: type[GaugeMetricFamily | CounterMetricFamily | UnknownMetricFamily]
+    help: str
+    samples: Callable[[Snapshot], Samples]
+    labels: tuple[str, ...] = ()
+    always_names_node: bool = False
+
+
+def _of(kind: type[_Kind], read: Callable[[_Kind], float | None]) -> Callable[[Snapshot], Samples]:
+    def samples(snapshot: Snapshot) -> Samples:
+        result = snapshot.result(kind)
+        return {} if result is None else {(): read(result)}
+
+    return samples
+
+
+def _each_of(kind: type[_Kind], read: Mapping[str, Callable[[_Kind], float | None]]) -> Callable[[Snapshot], Samples]:
+    def samples(snapshot: Snapshot) -> Samples:
+        result = snapshot.result(kind)
+        return {} if result is None else {(label,): value(result) for label, value in read.items()}
+
+    return samples
+
+
+def _gauge(name: str, help_text: str, kind: type[_Kind], read: Callable[[_Kind], float | None]) -> Family:
+    return Family(name, GaugeMetricFamily, help_text, _of(kind, read))
+
+
+def _counter(name: str, help_text: str, kind: type[_Kind], read: Callable[[_Kind], float | None]) -> Family:
+    return Family(name, CounterMetricFamily, help_text, _of(kind, read))
+
+
+def _flag(name: str, help_text: str, read: Callable[[SystemInfo], bool | None]) -> Family:
+    return Family(name, UnknownMetricFamily, help_text, _of(SystemInfo, read))  # prometheus.erl's "boolean" is untyped
+
+
+_OURS: Final = (
+    Family(
+        "beam_up",
+        GaugeMetricFamily,
+        "Whether the node answered this scrape.",
+        lambda snapshot: {(): snapshot.is_up},
+        always_names_node=True,
+    ),
+    Family(
+        "beam_probe_success",
+        GaugeMetricFamily,
+        "Whether the probe has a result in this scrape.",
+        lambda snapshot: {(name,): isinstance(found, Answered) for name, found in snapshot.outcomes.items()},
+        labels=("probe",),
+        always_names_node=True,
+    ),
+    Family(
+        "beam_probe_duration_seconds",
+        GaugeMetricFamily,
+        "How long the probe took, from question to result or failure.",
+        lambda snapshot: {(name,): found.duration_seconds for name, found in snapshot.outcomes.items()},
+        labels=("probe",),
+        always_names_node=True,
+    ),
+)
+
+_MEMORY: Final = (
+    Family(
+        "erlang_vm_memory_bytes",
+        GaugeMetricFamily,
+        "The total amount of memory currently allocated, by kind.",
+        _each_of(Memory, {"system": lambda m: m.system, "processes": lambda m: m.processes}),
+        labels=("kind",),
+    ),
+    Family(
+        "erlang_vm_memory_processes_bytes",
+        GaugeMetricFamily,
+        "The memory allocated for processes, by usage.",
+        _each_of(Memory, {"used": lambda m: m.processes_used, "free": lambda m: m.processes - m.processes_used}),
+        labels=("usage",),
+    ),
+    Family(
+        "erlang_vm_memory_system_bytes",
+        GaugeMetricFamily,
+        "The memory allocated for the emulator itself and not for processes, by usage.",
+        _each_of(
+            Memory,
+            {
+                "atom": lambda m: m.atom,
+                "binary": lambda m: m.binary,
+                "code": lambda m: m.code,
+                "ets": lambda m: m.ets,
+                "other": lambda m: m.system - m.atom - m.binary - m.code - m.ets,
+            },
+        ),
+        labels=("usage",),
+    ),
+    Family(
+        "erlang_vm_memory_atom_bytes",
+        GaugeMetricFamily,
+        "The memory allocated for atoms, by usage.",
+        _each_of(Memory, {"used": lambda m: m.atom_used, "free": lambda m: m.atom - m.atom_used}),
+        labels=("usage",),
+    ),
+    _gauge("erlang_vm_memory_ets_tables", "The number of ETS tables.", SystemInfo, lambda s: s.ets_tables),
+    _gauge("erlang_vm_memory_dets_tables", "The number of open DETS tables.", SystemInfo, lambda s: s.dets_tables),
+)
+
+_STATISTICS: Final = (
+    _counter(
+        "erlang_vm_statistics_bytes_received_total",
+        "Bytes received through ports.",
+        Statistics,
+        lambda s: s.input_bytes,
+    ),
+    _counter("erlang_vm_statistics_bytes_output_total", "Bytes output to ports.", Statistics, lambda s: s.output_bytes),
+    _counter(
+        "erlang_vm_statistics_context_switches_total",
+        "Context switches since the node started.",
+        Statistics,
+        lambda s: s.context_switches,
+    ),
+    _gauge(
+        "erlang_vm_statistics_dirty_cpu_run_queue_length",
+        "The length of the dirty CPU run queue.",
+        Statistics,
+        lambda s: s.dirty_cpu_run_queue_length,
+    ),
+    _gauge(
+        "erlang_vm_statistics_dirty_io_run_queue_length",
+        "The length of the dirty IO run queue.",
+        Statistics,
+        lambda s: s.dirty_io_run_queue_length,
+    ),
+    _counter(
+        "erlang_vm_statistics_garbage_collection_number_of_gcs_total",
+        "Garbage collections since the node started.",
+        Statistics,
+        lambda s: s.garbage_collections,
+    ),
+    _counter(
+        "erlang_vm_statistics_garbage_collection_words_reclaimed_total",
+        "Words reclaimed by garbage collections.",
+        Statistics,
+        lambda s: s.garbage_collected_words,
+    ),
+    _counter(
+        "erlang_vm_statistics_garbage_collection_bytes_reclaimed_total",
+        "Bytes reclaimed by garbage collections.",
+        Statistics,
+        lambda s: s.garbage_collected_words * s.word_size_bytes,
+    ),
+    _counter(
+        "erlang_vm_statistics_reductions_total",
+        "Reductions since the node started.",
+        Statistics,
+        lambda s: s.reductions,
+    ),
+    _gauge(
+        "erlang_vm_statistics_run_queues_length",
+        "The length of all normal and dirty CPU run queues.",
+        Statistics,
+        lambda s: s.run_queue_length,
+    ),
+    _counter(
+        "erlang_vm_statistics_runtime_seconds_total",
+        "The sum of the runtime of all threads in the emulator.",
+        Statistics,
+        lambda s: s.runtime_seconds,
+    ),
+    _counter(
+        "erlang_vm_statistics_wallclock_time_seconds_total",
+        "How long the node has been up.",
+        NodeIdentity,
+        lambda n: n.uptime_seconds,
+    ),
+)
+
+
+def _count(name: str, help_text: str, read: Callable[[SystemInfo], int | None]) -> Family:
+    return _gauge(f"erlang_vm_{name}", help_text, SystemInfo, read)
+
+
+_SYSTEM_INFO: Final = (
+    _count("atoms", "The number of atoms that exist.", lambda s: s.atoms),
+    _count("atom_limit", "The most atoms that there may be.", lambda s: s.atom_limit),
+    _count("dirty_cpu_schedulers", "Dirty CPU scheduler threads.", lambda s: s.dirty_cpu_schedulers),
+    _count(
+        "dirty_cpu_schedulers_online", "Dirty CPU schedulers that are online.", lambda s: s.dirty_cpu_schedulers_online
+    ),
+    _count("dirty_io_schedulers", "Dirty IO scheduler threads.", lambda s: s.dirty_io_schedulers),
+    _count("ets_limit", "The most ETS tables that there may be (no limit from OTP 21 on).", lambda s: s.ets_limit),
+    _count("logical_processors", "Logical processors of the machine.", lambda s: s.logical_processors),
+    _count(
+        "logical_processors_available",
+        "Logical processors that the emulator may use.",
+        lambda s: s.logical_processors_available,
+    ),
+    _count("logical_processors_online", "Logical processors that are online.", lambda s: s.logical_processors_online),
+    _count("ports", "The number of ports that exist.", lambda s: s.ports),
+    _count("port_limit", "The most ports that there may be.", lambda s: s.port_limit),
+    _count("processes", "The number of processes that exist.", lambda s: s.processes),
+    _count("process_limit", "The most processes that there may be.", lambda s: s.process_limit),
+    _count("schedulers", "Scheduler threads.", lambda s: s.schedulers),
+    _count("schedulers_online", "Schedulers that are online.", lambda s: s.schedulers_online),
+    _count("thread_pool_size", "Async threads for drivers.", lambda s: s.thread_pool_size),
+    _count("wordsize_bytes", "The size of a word of the emulator.", lambda s: s.word_size_bytes),
+    _flag("erlang_vm_smp_support", "1 if the emulator supports several schedulers.", lambda s: s.smp_support),
+    _flag("erlang_vm_threads", "1 if the emulator supports threads.", lambda s: s.threads),
+    _flag("erlang_vm_time_correction", "1 if time correction is enabled.", lambda s: s.time_correction),
+)
+
+FAMILIES: Final = (*_OURS, *_MEMORY, *_STATISTICS, *_SYSTEM_INFO)
+
+
+def to_families(snapshots: Sequence[Snapshot]) -> Iterable[Metric]:
+    """Turn the snapshots of all nodes into metric families, fresh for one scrape.
+
+    Of a node that is not up only ``beam_up 0`` is told: nothing else about it is known now. With one node the
+    ``erlang_vm_*`` families do not name it, as prometheus.erl's do not.
+    """
+    for family in FAMILIES:
+        names_node = family.always_names_node or len(snapshots) > 1
+        node_label = (NODE_LABEL,) if names_node else ()
+        metric = family.kind(family.name, family.help, labels=(*node_label, *family.labels))
+        for snapshot in snapshots:
+            if not snapshot.is_up and family.name != "beam_up":
+                continue
+            node = (snapshot.name,) if names_node else ()
+            for labels, value in family.samples(snapshot).items():
+                if value is not None:
+                    metric.add_metric((*node, *labels), float(value))
+        if metric.samples:
+            yield metric
+    bugs = sum(snapshot.internal_errors for snapshot in snapshots)
+    yield CounterMetricFamily("beamwarden_internal_errors", "Bugs of beamwarden that it met and survived.", value=bugs)

@@ -1,0 +1,87 @@
+"""Errors over HTTP, all in one shape: ``application/problem+json`` (RFC 9457)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from agent.errors import CallError, DeadlineExceeded
+from collector.models import NoAnswer, NodeReference
+
+
+class Problem(BaseModel):
+    """An error, for programs by ``type`` and ``status``, for people by ``detail``."""
+
+    type: str = Field(examples=["urn:beamwarden:node-not-connected"])
+    title: str = Field(examples=["Service Unavailable"])
+    status: int = Field(examples=[503])
+    detail: str = Field(examples=["tai_autonomics@127.0.0.1 on port 9100: nothing listens there"])
+    node: NodeReference | None = Field(default=None, description="The node that the error is about.")
+
+
+class ProblemError(Exception):
+    """An error to answer with. ``kind`` becomes the problem's type."""
+
+    def __init__(self, status: HTTPStatus, kind: str, detail: str, node: NodeReference | None = None) -> None:
+        self.problem = Problem(
+            type=f"urn:beamwarden:{kind}", title=status.phrase, status=status, detail=detail, node=node
+        )
+        super().__init__(detail)
+
+
+class ProblemResponse(JSONResponse):
+    """A response with a problem."""
+
+    media_type = "application/problem+json"
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of ``app`` with a problem."""
+
+    @app.exception_handler(ProblemError)
+    def _problem(_request: Request, error: ProblemError) -> ProblemResponse:
+        return respond(error)
+
+    @app.exception_handler(NoAnswer)
+    def _no_answer(_request: Request, error: NoAnswer) -> ProblemResponse:
+        return respond(_of_no_answer(error))
+
+    @app.exception_handler(RequestValidationError)
+    def _invalid(_request: Request, error: RequestValidationError) -> ProblemResponse:
+        mistakes = "; ".join(f"{'.'.join(map(str, found['loc'][1:]))}: {found['msg']}" for found in error.errors())
+        return respond(ProblemError(HTTPStatus(422), "invalid-parameter", mistakes))
+
+    @app.exception_handler(HTTPException)
+    def _http(request: Request, error: HTTPException) -> ProblemResponse:
+        status = HTTPStatus(error.status_code)
+        kind = status.phrase.lower().replace(" ", "-")
+        detail = f"there is no {request.url.path} here" if status == HTTPStatus.NOT_FOUND else str(error.detail)
+        return respond(ProblemError(status, kind, detail), error.headers)
+
+    @app.exception_handler(Exception)
+    def _bug(_request: Request, _error: Exception) -> ProblemResponse:
+        # Starlette raises it again behind this answer, so the server's log has it with its trace.
+        return respond(
+            ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "bug", "a bug of beamwarden; its log has the details")
+        )
+
+
+def _of_no_answer(error: NoAnswer) -> ProblemError:
+    node = NodeReference.of(error.snapshot)
+    if isinstance(error.cause, DeadlineExceeded):
+        return ProblemError(HTTPStatus.GATEWAY_TIMEOUT, "node-does-not-answer", str(error.cause), node)
+    if isinstance(error.cause, CallError):
+        return ProblemError(HTTPStatus.BAD_GATEWAY, "question-failed", str(error.cause), node)
+    return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "node-not-connected", str(error.cause), node)
+
+
+def respond(error: ProblemError, headers: Mapping[str, str] | None = None) -> ProblemResponse:
+    """Answer with a problem."""
+    body = error.problem.model_dump(mode="json", exclude_none=True)
+    return ProblemResponse(body, status_code=error.problem.status, headers=headers)

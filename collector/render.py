@@ -1,0 +1,87 @@
+"""Answers as a person reads them in a terminal."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from collector.models import Answer, MemoryAnswer, NodeAnswer
+
+_BAR_CELLS = 24
+
+
+def memory_table(answer: MemoryAnswer) -> RenderableType:
+    """Show memory by kind, largest first below each total."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("memory")
+    table.add_column("size", justify="right")
+    table.add_column("share", justify="right")
+    table.add_column("", no_wrap=True)
+    system = {
+        "binary": answer.binary_bytes,
+        "code": answer.code_bytes,
+        "ets": answer.ets_bytes,
+        "atom": answer.atom_bytes,
+    }
+    system["other"] = answer.system_bytes - sum(system.values())
+    rows = [
+        ("total", answer.total_bytes),
+        ("processes", answer.processes_bytes),
+        ("system", answer.system_bytes),
+        *((f"  {kind}", size) for kind, size in sorted(system.items(), key=lambda row: -row[1])),
+    ]
+    for kind, size_bytes in rows:
+        share = size_bytes / answer.total_bytes if answer.total_bytes else 0.0
+        bar = Text("█" * round(share * _BAR_CELLS), style="cyan")
+        style = "" if kind.startswith(" ") else "bold"
+        table.add_row(Text(kind, style), format_bytes(size_bytes), f"{share:.0%}", bar)
+    return Group(_head(answer), table)
+
+
+def node_table(answer: NodeAnswer) -> RenderableType:
+    """Show what a node is, and which expected supervisors run."""
+    facts = Table(box=None, show_header=False, pad_edge=False)
+    facts.add_column(style="dim")
+    facts.add_column()
+    connection = answer.connection
+    if connection.state == "up":
+        facts.add_row("connection", Text(f"up, as {connection.own_name}", "green"))
+    else:
+        facts.add_row("connection", Text(f"down: {connection.reason}", "bold red"))
+    facts.add_row("creation", _known(answer.node.creation))
+    if answer.node.instance_id is not None:
+        facts.add_row("instance", answer.node.instance_id)
+    facts.add_row("OTP", f"{_known(answer.otp_release)} (ERTS {_known(answer.erts_version)})")
+    uptime = answer.uptime_seconds
+    facts.add_row("up for", "not known" if uptime is None else str(timedelta(seconds=round(uptime))))
+    for supervisor in answer.supervisors or ():
+        running = Text(f"running {supervisor.pid}", "green")
+        facts.add_row(supervisor.name, running if supervisor.is_running else Text("not running", "bold red"))
+    if answer.supervisors is None:
+        facts.add_row("supervisors", "not known")
+    return Group(_head(answer), facts)
+
+
+def format_bytes(size_bytes: int) -> str:
+    """Print a size with three significant digits, in binary units."""
+    size, unit = float(size_bytes), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    digits = 0 if unit == "B" or size >= 100 else 1 if size >= 10 else 2
+    return f"{size:.{digits}f} {unit}"
+
+
+def _head(answer: Answer) -> Text:
+    moment = answer.collected_at.strftime("%H:%M:%S UTC")
+    instance = f", instance {answer.node.instance_id}" if answer.node.instance_id else ""
+    return Text.assemble((answer.node.name, "bold"), (f"{instance}, {moment}", "dim"))
+
+
+def _known(value: object) -> str:
+    return "not known" if value is None else str(value)

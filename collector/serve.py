@@ -1,0 +1,123 @@
+"""Run the collector: one process, one event loop, until SIGTERM or Ctrl-C and nothing else ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import Coroutine, Iterator, Mapping
+from typing import Final
+
+import uvicorn
+
+from agent.handshake import Cookie
+from agent.node import Node
+from agent.probes import vital_signs
+from agent.session import Options
+from collector.app import create_app
+from collector.fleet import ChangeLog, Fleet, WatchedNode
+from collector.instance import Instance
+from collector.settings import Address, Settings, SettingsError
+from collector.vitals import log_vital_signs
+
+LAST_ANSWERS_SECONDS: Final = 0.6  # for answers on their way when we are told to end: within a second all is over
+KEEP_ALIVE_SECONDS: Final = 75  # longer than the usual scrape interval, so that a scraper keeps its connection
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+def serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str]) -> None:
+    """Serve until a signal ends us. Raises `SettingsError` when the address cannot be had."""
+    with _listen(settings.listen) as listener:
+        asyncio.run(_serve(settings, cookie, environ, listener))
+
+
+def make_fleet(settings: Settings, cookie: Cookie, instance: Instance) -> Fleet:
+    """Make the fleet of all nodes in the settings, not connected yet."""
+    probes = vital_signs(settings.expected_supervisors)
+    options = Options(own_name=settings.own_name, epmd_port=settings.epmd_port)
+    return Fleet(
+        [
+            WatchedNode(Node(target, cookie, options, ChangeLog(str(target.node))), probes, instance.id)
+            for target in settings.node
+        ]
+    )
+
+
+async def _serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str], listener: socket.socket) -> None:
+    instance = Instance()
+    fleet = make_fleet(settings, cookie, instance)
+    server = _Server(
+        uvicorn.Config(
+            create_app(fleet, settings),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        )
+    )
+    address = Address(*listener.getsockname()[:2])
+    stopped = _on_stop_signals()
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(fleet)
+        stack.enter_context(_in_background("vital signs", log_vital_signs(fleet, settings.vitals_interval_seconds)))
+        stack.enter_context(_in_background("instance", instance.learn(environ)))
+        serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
+        _LOG.info("serving on http://%s", address, extra={"nodes": [*fleet.nodes], "pid": os.getpid()})
+        await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+    # The fleet is closed now, so whoever waited for a node has an answer, which only has to leave.
+    await asyncio.wait({serving}, timeout=LAST_ANSWERS_SECONDS)
+    serving.cancel()
+    await asyncio.wait({serving})
+    _LOG.info("ended")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers, which end the process before it has closed its connections."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to `_on_stop_signals`."""
+        yield
+
+
+def _on_stop_signals() -> asyncio.Future[None]:
+    loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[None] = loop.create_future()
+
+    def stop() -> None:
+        if not stopped.done():
+            stopped.set_result(None)
+
+    for stop_signal in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(stop_signal, stop)
+    return stopped
+
+
+@contextlib.contextmanager
+def _in_background(name: str, work: Coroutine[object, object, None]) -> Iterator[None]:
+    """Run ``work`` meanwhile. A bug in it is logged, and ends nothing but itself."""
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_log_bug)
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def _log_bug(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (bug := task.exception()) is not None:
+        _LOG.error("%s met a bug and has ended", task.get_name(), exc_info=bug)
+
+
+def _listen(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        return socket.create_server((address.host, address.port), family=family)
+    except OSError as error:
+        raise SettingsError(f"--listen {address}: {error.strerror or error}") from None

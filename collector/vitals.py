@@ -1,0 +1,53 @@
+"""One log line of vital signs a minute. On Cloud Run the log is what is left of an instance that is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from agent.probes.identity import NodeIdentity
+from agent.probes.memory import Memory
+from agent.probes.statistics import Statistics
+from agent.probes.system_info import SystemInfo
+from collector.fleet import QUESTION_SECONDS, Fleet
+from collector.health import why_unavailable
+from collector.snapshot import Snapshot
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+async def log_vital_signs(fleet: Fleet, interval_seconds: float) -> None:
+    """Log a line for each node at each interval, for ever."""
+    while True:
+        await asyncio.sleep(interval_seconds)
+        for snapshot in await fleet.snapshots(QUESTION_SECONDS):
+            if reason := why_unavailable([snapshot]):
+                _LOG.warning("vital signs: %s", reason, extra=vital_signs(snapshot))
+            else:
+                _LOG.info("vital signs", extra=vital_signs(snapshot))
+
+
+def vital_signs(snapshot: Snapshot) -> dict[str, object]:
+    """Return the facts of the line: of what was not answered nothing is said."""
+    facts: dict[str, object] = {"erlang_node": snapshot.name}
+    if snapshot.instance_id is not None:
+        facts["instance_id"] = snapshot.instance_id
+    if snapshot.peer is not None:
+        facts["creation"] = snapshot.peer.creation
+    if identity := snapshot.result(NodeIdentity):
+        facts["uptime_seconds"] = round(identity.uptime_seconds)
+    if memory := snapshot.result(Memory):
+        facts["memory_total_bytes"] = memory.total
+        facts["memory_processes_bytes"] = memory.processes
+        facts["memory_binary_bytes"] = memory.binary
+        facts["memory_ets_bytes"] = memory.ets
+    if info := snapshot.result(SystemInfo):
+        facts["processes"] = info.processes
+        facts["ports"] = info.ports
+        facts["atoms"] = info.atoms
+        facts["ets_tables"] = info.ets_tables
+    if statistics := snapshot.result(Statistics):
+        facts["run_queue_length"] = statistics.run_queue_length
+        facts["reductions"] = statistics.reductions
+    return facts
