@@ -156,11 +156,15 @@ class Calls:
             raise LocalProtocolError(f"{MAX_IN_FLIGHT} questions are in flight on this connection already")
         request = self._next_reference()
         execute_arguments: list[Term] = [request, Atom(module), Atom(function), list(arguments)]
-        self._send(
-            control.spawn_request(request, self._own, self._peer_init, _EXECUTE_CALL, execute_arguments, options)
-        )
         worker = _Worker(request, asyncio.get_running_loop().create_future(), is_detached)
-        self._asked[request] = worker
+        self._asked[request] = worker  # before sending, which may be what loses the connection
+        try:
+            self._send(
+                control.spawn_request(request, self._own, self._peer_init, _EXECUTE_CALL, execute_arguments, options)
+            )
+        except LocalProtocolError:
+            self._ended(worker)
+            raise
         return worker
 
     def _next_reference(self) -> Reference:

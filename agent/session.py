@@ -14,7 +14,7 @@ from agent.errors import ConnectError, ConnectionLost, EpmdUnreachable, NodeUnre
 from agent.handshake import Cookie, Identity, Introduction
 from agent.names import Target, parse_own_name
 from agent.protocol import Closed, Connected, Connection, Counters
-from agent.rpc import DEFAULT_MAX_HEAP_WORDS, Calls
+from agent.rpc import DEFAULT_MAX_ANSWER_BYTES, DEFAULT_MAX_HEAP_WORDS, Calls
 from agent.terms import Atom, Pid, Term
 
 CONNECT_SECONDS: Final = 5.0  # for each TCP connection, to epmd and to the node
@@ -53,10 +53,16 @@ class Session:
         *,
         deadline_seconds: float,
         max_heap_words: int = DEFAULT_MAX_HEAP_WORDS,
+        max_answer_bytes: int = DEFAULT_MAX_ANSWER_BYTES,
     ) -> Term:
         """Ask the node in a guarded worker: see `agent.rpc.Calls.call`."""
         return await self._calls.call(
-            module, function, arguments, deadline_seconds=deadline_seconds, max_heap_words=max_heap_words
+            module,
+            function,
+            arguments,
+            deadline_seconds=deadline_seconds,
+            max_heap_words=max_heap_words,
+            max_answer_bytes=max_answer_bytes,
         )
 
     async def call_detached(
@@ -172,7 +178,7 @@ class _Link(asyncio.Protocol):
         self._arm()
 
 
-async def connect(target: Target, cookie: Cookie, options: Options) -> Session:
+async def connect(target: Target, cookie: Cookie, options: Options = Options()) -> Session:  # frozen
     """Connect to a node, once. Raises `ConnectError`, and `NodeNameError` for an own name that cannot work."""
     own_name = parse_own_name(options.own_name, target.node) if options.own_name else None
     port = target.port or await _ask_epmd(target, options.epmd_port)

@@ -75,6 +75,7 @@ class Beam:
         *,
         applications: Sequence[str] = (),
         name: str | None = None,
+        is_short: bool = False,
         epmd_port: int | None = None,
         arguments: Sequence[str] = (),
     ) -> None:
@@ -83,6 +84,7 @@ class Beam:
         self.port = free_port()
         self._erl = erl
         self._applications = applications
+        self._is_short = is_short
         self._epmd_port = epmd_port
         self._arguments = arguments
         self._process: subprocess.Popen[str] | None = None
@@ -126,6 +128,7 @@ class Beam:
                 self._command(),
                 env=environment,
                 cwd=self._home,
+                start_new_session=True,  # Ctrl-C is for whoever started the node
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -174,7 +177,7 @@ class Beam:
         shutil.rmtree(self._home, ignore_errors=True)
 
     def _command(self) -> list[str]:
-        command = [str(self._erl), "-noshell", "-name", self.name, "-pa", str(EBIN)]
+        command = [str(self._erl), "-noshell", "-sname" if self._is_short else "-name", self.name, "-pa", str(EBIN)]
         command += ["-kernel", "inet_dist_use_interface", "{127,0,0,1}", "-start_epmd", "false"]
         if self._epmd_port is None:
             command += ["-erl_epmd_port", str(self.port)]

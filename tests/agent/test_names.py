@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+
+from agent.errors import NodeNameError
+from agent.names import NodeName, Target, parse_own_name
+
+
+@pytest.mark.parametrize(
+    ("text", "node", "port"),
+    [
+        ("tai@127.0.0.1", NodeName("tai", "127.0.0.1"), None),
+        ("tai_autonomics@host.example.org:9100", NodeName("tai_autonomics", "host.example.org"), 9100),
+        ("erlang-autonomics@box:1", NodeName("erlang-autonomics", "box"), 1),
+        (" tai@box:65535 ", NodeName("tai", "box"), 65_535),
+    ],
+)
+def test_a_target_is_a_node_and_perhaps_a_port(text: str, node: NodeName, port: int | None) -> None:
+    assert Target.parse(text) == Target(node, port)
+
+
+@pytest.mark.parametrize("text", ["tai@127.0.0.1", "tai@box:9100"])
+def test_a_target_is_printed_as_it_was_given(text: str) -> None:
+    assert str(Target.parse(text)) == text
+
+
+@pytest.mark.parametrize("text", ["", "tai", "@box", "tai@", "tai@b@c", "ta i@box", "tai@bo x", "täi@box"])
+def test_what_is_no_node_name_is_refused(text: str) -> None:
+    with pytest.raises(NodeNameError, match="name@host"):
+        Target.parse(text)
+
+
+@pytest.mark.parametrize("port", ["", "0", "65536", "-1", "x", "9" * 5000, "9100:1", "٣"])
+def test_what_is_no_port_is_refused(port: str) -> None:
+    with pytest.raises(NodeNameError, match="port between 1 and 65535"):
+        Target.parse(f"tai@box:{port}")
+
+
+def test_an_own_name_without_host_lives_on_the_target_s_host() -> None:
+    assert parse_own_name("warden", NodeName("tai", "10.0.0.7")) == NodeName("warden", "10.0.0.7")
+
+
+def test_an_own_name_may_have_a_host() -> None:
+    assert parse_own_name("warden@10.0.0.9", NodeName("tai", "10.0.0.7")) == NodeName("warden", "10.0.0.9")
+
+
+@pytest.mark.parametrize(("own", "target"), [("warden@box", "tai@box.example.org"), ("warden@a.b", "tai@box")])
+def test_a_short_and_a_long_name_cannot_be_mixed(own: str, target: str) -> None:
+    with pytest.raises(NodeNameError, match="Both must be of one kind"):
+        parse_own_name(own, NodeName.parse(target))

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from agent import node as node_module
+from agent.errors import (
+    AgentError,
+    ConnectionLost,
+    HandshakeRefused,
+    NodeNameError,
+    NodeUnreachable,
+    WrongCookie,
+    WrongPeer,
+)
+from agent.names import Target
+from agent.node import MAX_BACKOFF_SECONDS, Down, Node, State, Up, backoff_seconds
+from agent.protocol import DEFAULT_NET_TICKTIME_SECONDS
+from agent.session import Options, Session
+from agent.terms import Atom, Term
+from erlang_fixtures.beam import free_port
+from tests.fakes import PEER_NAME, ScriptedPeer, SpawnedCall, cookie, serving, until
+
+
+@pytest.fixture
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reconnect at once: what is waited for in these tests is an event and not a pause."""
+    monkeypatch.setattr(node_module, "backoff_seconds", lambda *_: 0.0)
+
+
+def test_the_pauses_between_attempts_double_up_to_a_limit() -> None:
+    error = NodeUnreachable("x")
+    pauses = [backoff_seconds(failures, error, jitter=1.0) for failures in range(1, 10)]
+    assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+
+
+def test_jitter_takes_up_to_half_of_a_pause() -> None:
+    error = NodeUnreachable("x")
+    assert backoff_seconds(3, error, jitter=0.0) == 1.0
+    assert backoff_seconds(3, error, jitter=1.0) == 2.0
+
+
+def test_no_number_of_failures_breaks_the_arithmetic() -> None:
+    assert backoff_seconds(10**9, NodeUnreachable("x"), jitter=1.0) == MAX_BACKOFF_SECONDS
+
+
+@pytest.mark.parametrize("error", [WrongCookie("x"), HandshakeRefused("x"), WrongPeer("x")])
+def test_a_refusal_waits_the_longest_at_once(error: AgentError) -> None:
+    assert backoff_seconds(1, error, jitter=1.0) == MAX_BACKOFF_SECONDS
+
+
+def test_an_own_name_that_cannot_work_is_refused_at_once() -> None:
+    with pytest.raises(NodeNameError):
+        Node(Target(PEER_NAME), cookie(), Options(own_name="warden@short"))
+
+
+def test_before_the_first_connection_the_reason_is_said() -> None:
+    with pytest.raises(NodeUnreachable, match="has not been reached yet"):
+        Node(Target(PEER_NAME), cookie()).session()
+
+
+async def test_a_node_is_up_once_connected() -> None:
+    async with serving(ScriptedPeer()) as server, Node(server.target, cookie()) as node:
+        await until(lambda: isinstance(node.state, Up), "the node is up")
+        assert await node.session().call("m", "f", [], deadline_seconds=5) == Atom("ok")
+
+
+@pytest.mark.usefixtures("_hasty")
+async def test_a_node_that_comes_back_is_a_new_session() -> None:
+    async with serving(ScriptedPeer(), ScriptedPeer()) as server, Node(server.target, cookie()) as node:
+        await until(lambda: isinstance(node.state, Up), "the node is up")
+        first = node.session()
+        server.cut()
+        await until(lambda: isinstance(node.state, Up) and node.session() is not first, "it is up again")
+        with pytest.raises(ConnectionLost):
+            await first.call("m", "f", [], deadline_seconds=5)
+
+
+@pytest.mark.usefixtures("_hasty")
+async def test_attempts_go_on_for_ever_and_each_failure_is_told_with_its_number() -> None:
+    changes: list[State] = []
+    async with Node(Target(PEER_NAME, free_port()), cookie(), on_change=changes.append) as node:
+        await until(lambda: len(changes) >= 20, "twenty attempts")
+        with pytest.raises(NodeUnreachable, match="nothing listens there"):
+            node.session()
+    assert [change.failures for change in changes[:20] if isinstance(change, Down)] == list(range(1, 21))
+
+
+@pytest.mark.usefixtures("_hasty")
+async def test_a_connection_that_stood_long_lets_the_failures_start_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_module, "STEADY_SECONDS", 0.0)
+    changes: list[State] = []
+    refusing = ScriptedPeer(status=b"nok")
+    peers = serving(refusing, refusing, ScriptedPeer(), ScriptedPeer())
+    async with peers as server, Node(server.target, cookie(), on_change=changes.append) as node:
+        await until(lambda: isinstance(node.state, Up), "the third attempt succeeds")
+        server.cut()
+        await until(lambda: len(changes) >= 4, "the loss is told")
+    # With a limit of 0 every attempt stood long enough; it is the number after the success that counts.
+    assert isinstance(changes[3], Down)
+    assert changes[3].failures == 1
+
+
+async def test_leaving_closes_the_connection() -> None:
+    async with serving(ScriptedPeer()) as server:
+        async with Node(server.target, cookie()) as node:
+            await until(lambda: isinstance(node.state, Up), "the node is up")
+            session = node.session()
+        assert isinstance(await session.wait_closed(), ConnectionLost)
+        await asyncio.wait_for(server.writers[0].wait_closed(), 10)
+
+
+@pytest.mark.parametrize(
+    ("answer", "seconds"),
+    [
+        (8, 8.0),
+        ((Atom("ongoing_change_to"), 12), 12.0),
+        (Atom("ignored"), DEFAULT_NET_TICKTIME_SECONDS),
+        (0, DEFAULT_NET_TICKTIME_SECONDS),
+        ((Atom("x"),), DEFAULT_NET_TICKTIME_SECONDS),
+    ],
+)
+async def test_the_node_s_net_ticktime_is_asked_and_followed(
+    answer: Term, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followed = [DEFAULT_NET_TICKTIME_SECONDS]
+    monkeypatch.setattr(Session, "set_net_ticktime", lambda _self, value: followed.append(value))
+    asked: list[str] = []
+
+    def reply(call: SpawnedCall) -> bytes:
+        asked.append(call.target)
+        return call.returned(answer)
+
+    async with serving(ScriptedPeer(answer=reply)) as server, Node(server.target, cookie()) as node:
+        await until(lambda: isinstance(node.state, Up) and asked, "it is asked")
+        await node.session().call("m", "f", [], deadline_seconds=5)  # answered behind the other, so that one is done
+    assert asked[0] == "net_kernel:get_net_ticktime"
+    assert followed[-1] == seconds
+
+
+async def test_a_node_that_does_not_tell_its_net_ticktime_is_up_all_the_same() -> None:
+    peer = ScriptedPeer(answer=lambda call: call.refused("system_limit"))
+    async with serving(peer) as server, Node(server.target, cookie()) as node:
+        await until(lambda: peer.calls, "it is asked")
+        await until(lambda: isinstance(node.state, Up), "the node is up")
+
+
+@pytest.mark.usefixtures("_hasty")
+async def test_a_bug_of_ours_is_logged_and_counted_and_does_not_end_the_watch(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    attempts = 0
+
+    async def broken(*_: object) -> Session:
+        nonlocal attempts
+        attempts += 1
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(node_module, "connect", broken)
+    with caplog.at_level(logging.ERROR):
+        async with Node(Target(PEER_NAME, 1), cookie()) as node:
+            await until(lambda: attempts >= 3, "three attempts")
+            with pytest.raises(ConnectionLost, match="a bug in beamwarden"):
+                node.session()
+    assert node.internal_errors >= 2
+    assert "met a bug" in caplog.text

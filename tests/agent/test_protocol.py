@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import pytest
+
+from agent import control
+from agent.errors import ConnectionLost, LocalProtocolError, NodeUnreachable, PeerNotTrusted, WrongCookie
+from agent.handshake import MAX_MESSAGE_BYTES, Identity, Introduction
+from agent.protocol import HANDSHAKE_SECONDS, Closed, Connected, Connection, Event, MessageReceived
+from agent.terms import Atom, Pid, Reference
+from tests.fakes import OWN_CREATION, OWN_NAME, OWN_PID, PEER_CREATION, PEER_NAME, WORKER, ScriptedPeer, cookie, frame
+
+REF = Reference(OWN_PID.node, OWN_CREATION, (1, 0, 0))
+STARTED = frame((31, REF, OWN_PID, 1, WORKER))
+STRANGER = Pid(Atom("other@127.0.0.1"), 7, 0, 3)
+
+
+def new_connection(max_frame_bytes: int = control.MAX_FRAME_BYTES) -> Connection:
+    connection = Connection(Introduction(PEER_NAME, cookie(), challenge=1, creation=5), max_frame_bytes)
+    connection.start(0.0)
+    return connection
+
+
+def events(connection: Connection) -> list[Event]:
+    return list(iter(connection.next_event, None))
+
+
+def converse(connection: Connection, peer: ScriptedPeer, now: float = 0.0) -> None:
+    """Carry bytes between the two until neither has more to say."""
+    while data := connection.data_to_send():
+        if reply := peer.receive(data):
+            connection.receive_data(reply, now)
+        if peer.is_closed:
+            connection.receive_data(b"", now)
+
+
+def connected(now: float = 0.0, peer: ScriptedPeer | None = None, max_frame_bytes: int = 10_000) -> Connection:
+    connection = new_connection(max_frame_bytes)
+    converse(connection, peer or ScriptedPeer(), now)
+    assert [type(event) for event in events(connection)] == [Connected]
+    return connection
+
+
+def why_closed(connection: Connection) -> Exception:
+    *_, last = events(connection)
+    assert isinstance(last, Closed)
+    return last.error
+
+
+def test_a_handshake_ends_in_connected_with_both_identities() -> None:
+    connection = new_connection()
+    converse(connection, ScriptedPeer())
+    assert events(connection) == [Connected(Identity(OWN_NAME, OWN_CREATION), Identity(PEER_NAME, PEER_CREATION))]
+    assert connection.own_pid == OWN_PID
+
+
+def test_bytes_may_come_one_at_a_time() -> None:
+    connection, peer = new_connection(), ScriptedPeer()
+    while data := connection.data_to_send():
+        for byte in peer.receive(data):
+            connection.receive_data(bytes([byte]), 0.0)
+    for byte in STARTED:
+        connection.receive_data(bytes([byte]), 0.0)
+    assert [type(event) for event in events(connection)] == [Connected, MessageReceived]
+
+
+def test_the_first_message_may_come_in_one_piece_with_the_end_of_the_handshake() -> None:
+    connection, peer = new_connection(), ScriptedPeer()
+    connection.receive_data(peer.receive(connection.data_to_send()), 0.0)
+    connection.receive_data(peer.receive(connection.data_to_send()) + STARTED + STARTED, 0.0)
+    assert [type(event) for event in events(connection)] == [Connected, MessageReceived, MessageReceived]
+
+
+def test_a_wrong_cookie_is_told_when_the_peer_hangs_up() -> None:
+    connection = new_connection()
+    converse(connection, ScriptedPeer(cookie="another"))
+    assert isinstance(why_closed(connection), WrongCookie)
+
+
+def test_a_peer_that_cannot_prove_the_cookie_is_left() -> None:
+    connection = new_connection()
+    converse(connection, ScriptedPeer(proves_cookie=False))
+    assert isinstance(why_closed(connection), PeerNotTrusted)
+
+
+def test_a_handshake_that_does_not_end_in_time_is_given_up() -> None:
+    connection = new_connection()
+    assert connection.next_deadline() == HANDSHAKE_SECONDS
+    connection.handle_deadline(HANDSHAKE_SECONDS - 0.1)
+    assert events(connection) == []
+    connection.handle_deadline(HANDSHAKE_SECONDS)
+    assert isinstance(why_closed(connection), NodeUnreachable)
+
+
+def test_a_web_server_on_the_port_is_told_as_not_a_node() -> None:
+    connection = new_connection()
+    connection.receive_data(b"HTTP/1.1 400 Bad Request\r\n\r\n", 0.0)
+    error = why_closed(connection)
+    assert isinstance(error, NodeUnreachable)
+    assert "not the distribution protocol" in str(error)
+
+
+def test_a_handshake_message_meets_its_limit_before_it_is_read() -> None:
+    connection = new_connection()
+    connection.receive_data((MAX_MESSAGE_BYTES + 1).to_bytes(2, "big"), 0.0)
+    assert isinstance(why_closed(connection), NodeUnreachable)
+
+
+def test_a_frame_meets_its_limit_before_it_is_read() -> None:
+    connection = connected(max_frame_bytes=1000)
+    connection.receive_data((1001).to_bytes(4, "big"), 0.0)
+    error = why_closed(connection)
+    assert isinstance(error, ConnectionLost)
+    assert "1001 bytes is over the limit of 1000" in str(error)
+
+
+def test_a_frame_of_exactly_the_limit_is_read() -> None:
+    connection = connected(max_frame_bytes=len(STARTED) - 4)
+    connection.receive_data(STARTED, 0.0)
+    assert [type(event) for event in events(connection)] == [MessageReceived]
+
+
+@pytest.mark.parametrize("junk", [b"\x00\x00\x00\x01x", b"\x00\x00\x00\x02p\x84", frame((3, 1, 2, 3))])
+def test_a_broken_frame_closes_the_connection_with_a_reason(junk: bytes) -> None:
+    connection = connected()
+    connection.receive_data(junk, 0.0)
+    assert "not the distribution protocol" in str(why_closed(connection))
+
+
+def test_the_peer_s_hanging_up_is_told() -> None:
+    connection = connected()
+    connection.receive_data(b"", 0.0)
+    assert isinstance(why_closed(connection), ConnectionLost)
+
+
+def test_after_the_end_nothing_more_happens() -> None:
+    connection = connected()
+    connection.receive_data(b"", 0.0)
+    events(connection)
+    connection.receive_data(STARTED, 1.0)
+    connection.handle_deadline(1000.0)
+    assert (events(connection), connection.next_deadline(), connection.data_to_send()) == ([], None, b"")
+
+
+@pytest.mark.parametrize("moment", ["in the handshake", "after the end"])
+def test_sending_without_a_connection_is_a_mistake_of_ours(moment: str) -> None:
+    connection = new_connection() if moment == "in the handshake" else closed()
+    with pytest.raises(LocalProtocolError):
+        connection.send(control.exit_signal(OWN_PID, WORKER, Atom("kill")), 0.0)
+
+
+def closed() -> Connection:
+    connection = connected()
+    connection.receive_data(b"", 0.0)
+    return connection
+
+
+def test_a_message_leaves_with_its_length() -> None:
+    connection = connected()
+    message = control.exit_signal(OWN_PID, WORKER, Atom("kill"))
+    connection.send(message, 0.0)
+    assert connection.data_to_send() == frame((8, OWN_PID, WORKER, Atom("kill")))
+    assert connection.data_to_send() == b""
+
+
+def test_a_tick_is_sent_at_a_quarter_of_the_net_ticktime() -> None:
+    connection = connected(now=100.0)
+    assert connection.next_deadline() == 115.0
+    connection.handle_deadline(114.9)
+    assert connection.data_to_send() == b""
+    connection.handle_deadline(115.0)
+    assert connection.data_to_send() == b"\0\0\0\0"
+    assert connection.next_deadline() == 130.0
+
+
+def test_whatever_is_sent_puts_the_next_tick_off() -> None:
+    connection = connected(now=100.0)
+    connection.send(control.exit_signal(OWN_PID, WORKER, Atom("kill")), 110.0)
+    assert connection.next_deadline() == 125.0
+
+
+def test_a_tick_is_answered_by_a_tick() -> None:
+    connection = connected()
+    connection.receive_data(b"\0\0\0\0", 5.0)
+    assert connection.data_to_send() == b"\0\0\0\0"
+    assert connection.counters.ticks_received == 1
+    assert events(connection) == []
+
+
+def test_a_peer_that_is_silent_for_five_quarters_of_its_net_ticktime_is_gone() -> None:
+    connection = connected(now=100.0)
+    for now in (115.0, 130.0, 145.0, 160.0):
+        connection.handle_deadline(now)
+    assert events(connection) == []
+    assert connection.next_deadline() == 175.0
+    connection.handle_deadline(175.0)
+    error = why_closed(connection)
+    assert isinstance(error, ConnectionLost)
+    assert "silent for 75 s" in str(error)
+
+
+def test_every_byte_from_the_peer_proves_that_it_lives() -> None:
+    connection = connected(now=100.0)
+    connection.receive_data(b"\0", 170.0)
+    connection.handle_deadline(175.0)
+    assert events(connection) == []
+
+
+def test_the_node_s_own_net_ticktime_is_followed() -> None:
+    connection = connected(now=100.0)
+    connection.set_net_ticktime(8)
+    assert connection.next_deadline() == 102.0
+    for now in (102.0, 104.0, 106.0, 108.0):
+        connection.handle_deadline(now)
+    assert connection.next_deadline() == 110.0
+    connection.handle_deadline(110.0)
+    assert isinstance(why_closed(connection), ConnectionLost)
+
+
+def test_a_question_of_a_stranger_is_answered_without_an_event() -> None:
+    connection = connected()
+    connection.receive_data(frame((19, STRANGER, Atom("rex"), REF)), 0.0)
+    assert connection.data_to_send() == frame((21, Atom("rex"), STRANGER, REF, Atom("noproc")))
+    assert events(connection) == []
+    assert connection.counters.skipped == 0
+
+
+@pytest.mark.parametrize(
+    "message", [(2, Atom(""), OWN_PID), (8, STRANGER, OWN_PID, Atom("kill")), (99, 1), (7, STRANGER, OWN_PID)]
+)
+def test_what_nobody_asked_for_is_skipped_and_counted(message: tuple[object, ...]) -> None:
+    connection = connected()
+    connection.receive_data(frame(message), 0.0)  # type: ignore[arg-type]  # these are terms
+    assert (events(connection), connection.data_to_send(), connection.counters.skipped) == ([], b"", 1)
+
+
+def test_bytes_are_counted_both_ways() -> None:
+    connection = connected()
+    before = connection.counters.bytes_received, connection.counters.bytes_sent
+    connection.receive_data(b"\0\0\0\0", 0.0)
+    connection.data_to_send()
+    assert (connection.counters.bytes_received, connection.counters.bytes_sent) == (before[0] + 4, before[1] + 4)

@@ -1,0 +1,248 @@
+"""Peers that say exactly what a test wants, for what a real node cannot be made to say."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import struct
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from agent import etf
+from agent.handshake import NEEDED_FLAGS, Cookie, Flag
+from agent.names import NodeName, Target
+from agent.terms import Atom, Pid, Reference, Term
+
+PEER_NAME = NodeName("tai", "127.0.0.1")
+PEER_CREATION = 77
+OWN_NAME = NodeName("2HVP0TDI4GTFO", "127.0.0.1")
+OWN_CREATION = 99
+OWN_PID = Pid(Atom(str(OWN_NAME)), 1, 0, OWN_CREATION)
+WORKER = Pid(Atom(str(PEER_NAME)), 500, 0, PEER_CREATION)
+COOKIE = "this is the secret"
+
+
+def frame(control: Term, payload: Term | None = None) -> bytes:
+    """A control message as a node sends it, with its length."""
+    body = b"p" + etf.encode(control) + (b"" if payload is None else etf.encode(payload))
+    return struct.pack(">I", len(body)) + body
+
+
+def message(body: bytes) -> bytes:
+    """A handshake message with its length."""
+    return struct.pack(">H", len(body)) + body
+
+
+def digest(cookie: str, challenge: int) -> bytes:
+    """The proof of a cookie, written down a second time on purpose: the code under test has its own."""
+    return hashlib.md5(f"{cookie}{challenge}".encode(), usedforsecurity=False).digest()
+
+
+@dataclass(frozen=True)
+class SpawnedCall:
+    """A question as the peer got it."""
+
+    request: Reference
+    sender: Pid
+    group_leader: Pid
+    options: tuple[Term, ...]
+    arguments: tuple[Term, ...]
+
+    @property
+    def reference(self) -> Term:
+        return self.arguments[0]
+
+    @property
+    def target(self) -> str:
+        """What is to be called in the end: ``module:function``."""
+        _, module, function, _ = self.arguments
+        assert isinstance(module, Atom)
+        assert isinstance(function, Atom)
+        return f"{module.name}:{function.name}"
+
+    def started(self, pid: Pid = WORKER) -> bytes:
+        return frame((31, self.request, self.sender, 1, pid))
+
+    def refused(self, why: str) -> bytes:
+        return frame((31, self.request, self.sender, 0, Atom(why)))
+
+    def ended(self, reason: Term, pid: Pid = WORKER) -> bytes:
+        if Atom("monitor") in self.options:
+            return frame((21, pid, self.sender, self.request, reason))
+        return frame((3, pid, self.sender, reason))
+
+    def returned(self, value: Term, pid: Pid = WORKER) -> bytes:
+        return self.started(pid) + self.ended((self.reference, Atom("return"), value), pid)
+
+
+Answer = Callable[[SpawnedCall], bytes]
+
+
+@dataclass
+class ScriptedPeer:
+    """The accepting side of one connection, without a socket. Each field is something it may do wrong."""
+
+    cookie: str = COOKIE
+    status: bytes = b"named:" + struct.pack(">H", len(str(OWN_NAME))) + str(OWN_NAME).encode() + struct.pack(">I", 99)
+    claimed_name: str = str(PEER_NAME)
+    flags: Flag = NEEDED_FLAGS
+    challenge_tag: bytes = b"N"
+    proves_cookie: bool = True
+    answer: Answer = lambda call: call.returned(Atom("ok"))
+    """What it answers to a call."""
+
+    introduced: bytes = b""
+    is_connected: bool = False
+    is_closed: bool = False
+    calls: list[SpawnedCall] = field(default_factory=list)
+    others: list[tuple[Term, ...]] = field(default_factory=list)
+    """Every other control message that it got, a payload as its last element."""
+
+    ticks: int = 0
+    _buffer: bytes = b""
+    _step: int = 0
+
+    def receive(self, data: bytes) -> bytes:
+        """Take bytes and return those that the peer sends on them."""
+        self._buffer += data
+        out = b""
+        while not self.is_closed and (body := self._next()) is not None:
+            out += self._receive_frame(body) if self.is_connected else self._receive_handshake(body)
+        return out
+
+    def _next(self) -> bytes | None:
+        size = 4 if self.is_connected else 2
+        length = int.from_bytes(self._buffer[:size], "big")
+        if len(self._buffer) < size + length:
+            return None
+        body, self._buffer = self._buffer[size : size + length], self._buffer[size + length :]
+        return body
+
+    def _receive_handshake(self, body: bytes) -> bytes:
+        self._step += 1
+        if self._step == 1:
+            self.introduced = body
+            out = message(b"s" + self.status)
+            if self.status not in {b"nok", b"not_allowed"} and self.status != b"alive":
+                out += self._challenge()
+            return out
+        if body[:1] == b"s":
+            self.others.append((body,))
+            self._step -= 1
+            return self._challenge()
+        if body[5:] != digest(self.cookie, 4711):
+            self.is_closed = True
+            return b""
+        self.is_connected = True
+        theirs = int.from_bytes(body[1:5], "big")
+        return message(b"a" + digest(self.cookie if self.proves_cookie else "another", theirs))
+
+    def _challenge(self) -> bytes:
+        name = self.claimed_name.encode()
+        return message(self.challenge_tag + struct.pack(">QIIH", self.flags, 4711, PEER_CREATION, len(name)) + name)
+
+    def _receive_frame(self, body: bytes) -> bytes:
+        if not body:
+            self.ticks += 1
+            return b""
+        control, end = etf.decode_prefix(body[1:])
+        payload = body[1 + end :]
+        assert isinstance(control, tuple)
+        if control[0] != 29:
+            self.others.append((*control, etf.decode(payload)) if payload else control)
+            return b""
+        _, request, sender, group_leader, mfa, options = control
+        arguments = etf.decode(payload)
+        assert isinstance(request, Reference)
+        assert isinstance(sender, Pid)
+        assert isinstance(group_leader, Pid)
+        assert isinstance(options, list)
+        assert isinstance(arguments, list)
+        assert mfa == (Atom("erpc"), Atom("execute_call"), len(arguments))
+        call = SpawnedCall(request, sender, group_leader, tuple(options), tuple(arguments))
+        self.calls.append(call)
+        return self.answer(call)
+
+
+class PeerServer:
+    """Scripted peers behind a real socket: each connection gets the next of them."""
+
+    def __init__(self, peers: Sequence[ScriptedPeer]) -> None:
+        self.peers = list(peers)
+        self.connections = 0
+        self.writers: list[asyncio.StreamWriter] = []
+        self.port = 0
+
+    @property
+    def target(self) -> Target:
+        return Target(PEER_NAME, self.port)
+
+    async def push(self, data: bytes) -> None:
+        """Send bytes on the newest connection."""
+        self.writers[-1].write(data)
+        await self.writers[-1].drain()
+
+    def cut(self) -> None:
+        """Close the newest connection without a word."""
+        self.writers[-1].transport.abort()
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writers.append(writer)
+        peer = self.peers[min(self.connections, len(self.peers) - 1)]
+        self.connections += 1
+        with contextlib.suppress(ConnectionError):
+            while not peer.is_closed and (data := await reader.read(65_536)):
+                writer.write(peer.receive(data))
+                await writer.drain()
+        writer.close()
+
+
+@contextlib.asynccontextmanager
+async def serving(*peers: ScriptedPeer) -> AsyncIterator[PeerServer]:
+    """Serve scripted peers on a port of 127.0.0.1."""
+    server = PeerServer(peers)
+    listener = await asyncio.start_server(server.handle, "127.0.0.1", 0)
+    server.port = listener.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listener.close()
+        for writer in server.writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)
+
+
+async def until(condition: Callable[[], object], what: str, deadline_seconds: float = 10.0) -> None:
+    """Wait until something is so; fail when it is not in time."""
+    try:
+        async with asyncio.timeout(deadline_seconds):
+            while not condition():  # noqa: ASYNC110  # any condition, most of them without an event
+                await asyncio.sleep(0.005)
+    except TimeoutError:
+        raise AssertionError(f"not within {deadline_seconds:g} s: {what}") from None
+
+
+def cookie() -> Cookie:
+    """The cookie that a scripted peer has too."""
+    return Cookie(COOKIE)
+
+
+Scripted: TypeAlias = "Term | Exception | Callable[[Sequence[Term]], Term]"
+
+
+class FakeCaller:
+    """Something that can be asked: answers by ``module:function``, raises what is an exception."""
+
+    def __init__(self, answers: Mapping[str, Scripted]) -> None:
+        self._answers = answers
+        self.calls: list[tuple[str, list[Term]]] = []
+
+    async def call(self, module: str, function: str, arguments: Sequence[Term], *, deadline_seconds: float) -> Term:
+        assert deadline_seconds > 0
+        self.calls.append((f"{module}:{function}", list(arguments)))
+        answer = self._answers[f"{module}:{function}"]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer(arguments) if callable(answer) else answer

@@ -1,0 +1,52 @@
+"""What the live tests ask a node beside the questions under test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent import Session, Target, connect, read_cookie_file
+from agent.terms import Atom, ExportFun, Term
+from erlang_fixtures.beam import Beam
+
+SECONDS = 30.0
+
+
+async def join(beam: Beam) -> Session:
+    """Connect to a node."""
+    return await connect(Target.parse(beam.target), read_cookie_file(beam.cookie_file))
+
+
+async def ask(session: Session, function: str, *arguments: Term) -> Term:
+    """Apply ``module:function`` on the node."""
+    module, _, name = function.partition(":")
+    return await session.call(module, name, arguments, deadline_seconds=SECONDS)
+
+
+async def number(session: Session, function: str, *arguments: Term) -> int:
+    """The same, for a function that gives an integer."""
+    answer = await ask(session, function, *arguments)
+    assert isinstance(answer, int)
+    return answer
+
+
+async def process_items(session: Session, item: str) -> list[Term]:
+    """``process_info(Pid, Item)`` of every process that is alive."""
+    pids = await ask(session, "erlang:processes")
+    assert isinstance(pids, list)
+    items: Sequence[Term] = [Atom(item)] * len(pids)
+    found = await ask(session, "lists:zipwith", ExportFun(Atom("erlang"), Atom("process_info"), 2), pids, list(items))
+    assert isinstance(found, list)
+    return [pair[1] for pair in found if isinstance(pair, tuple)]
+
+
+async def census(session: Session) -> dict[str, int]:
+    """How many processes, links and monitors there are on the node."""
+    counts = {"processes": await number(session, "erlang:system_info", Atom("process_count"))}
+    for item in ("links", "monitors", "monitored_by"):
+        counts[item] = sum(len(each) for each in await process_items(session, item) if isinstance(each, list))
+    return counts
+
+
+async def messages_waiting(session: Session) -> int:
+    """How many messages lie in all mailboxes of the node."""
+    return sum(length for length in await process_items(session, "message_queue_len") if isinstance(length, int))

@@ -1,0 +1,124 @@
+"""First, do no harm: what is left on a node after we have asked it things, and after we have died while asking."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent import Session
+from agent.errors import DeadlineExceeded
+from agent.probes import vital_signs
+from agent.terms import Atom
+from erlang_fixtures.beam import Beam
+from tests.live.nodes import SECONDS, ask, census, join, messages_waiting, number
+
+pytestmark = pytest.mark.live
+
+FOREVER = [Atom("infinity")]
+
+
+async def settles_to(session: Session, expected: dict[str, int]) -> None:
+    """Wait until the node is as it was; fail with the difference."""
+    found = await census(session)
+    try:
+        async with asyncio.timeout(SECONDS):
+            while found != expected:
+                found = await census(session)
+    except TimeoutError:
+        assert found == expected
+
+
+async def test_a_thousand_questions_that_time_out_leave_nothing(beam: Beam) -> None:
+    session = await join(beam)
+    before, waiting = await census(session), await messages_waiting(session)
+    for _ in range(10):
+        asked = [session.call("timer", "sleep", FOREVER, deadline_seconds=0.05) for _ in range(100)]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert all(isinstance(answer, DeadlineExceeded) for answer in answers)
+    await settles_to(session, before)
+    assert await messages_waiting(session) == waiting
+    session.close()
+
+
+ASK_FOR_EVER = """
+import asyncio, sys
+from pathlib import Path
+from agent import Target, connect, read_cookie_file
+from agent.terms import Atom
+
+async def main():
+    session = await connect(Target.parse(sys.argv[1]), read_cookie_file(Path(sys.argv[2])))
+    calls = [
+        asyncio.ensure_future(session.call("timer", "sleep", [Atom("infinity")], deadline_seconds=600))
+        for _ in range(100)
+    ]
+    await asyncio.sleep(0)
+    await session.call("erlang", "node", [], deadline_seconds=60)
+    print("asked", flush=True)
+    await asyncio.gather(*calls)
+
+asyncio.run(main())
+"""
+
+
+async def test_our_sudden_death_with_a_hundred_questions_under_way_leaves_nothing(beam: Beam) -> None:
+    session = await join(beam)
+    before = await census(session)
+    victim = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", ASK_FOR_EVER, beam.target, str(beam.cookie_file), stdout=asyncio.subprocess.PIPE
+    )
+    assert victim.stdout is not None
+    assert await asyncio.wait_for(victim.stdout.readline(), SECONDS) == b"asked\n"
+    assert (await census(session))["processes"] >= before["processes"] + 100
+    victim.send_signal(signal.SIGKILL)
+    await victim.wait()
+    await settles_to(session, before)
+    session.close()
+
+
+async def test_vital_signs_leave_no_process_no_message_and_no_server_behind(beam: Beam) -> None:
+    session = await join(beam)
+    probes = vital_signs(["governance_sup", "no_such_supervisor_anywhere"])
+    for probe in probes.values():  # OTP's own modules load once
+        await probe(session, SECONDS)
+    before, waiting = await census(session), await messages_waiting(session)
+    loaded = await number(session, "erlang:length", await ask(session, "erlang:loaded"))
+    registered = await number(session, "erlang:length", await ask(session, "erlang:registered"))
+    atoms = await number(session, "erlang:system_info", Atom("atom_count"))
+    for _ in range(20):
+        for probe in probes.values():
+            await probe(session, SECONDS)
+    await settles_to(session, before)
+    assert await messages_waiting(session) == waiting
+    assert await number(session, "erlang:length", await ask(session, "erlang:loaded")) == loaded
+    assert await number(session, "erlang:length", await ask(session, "erlang:registered")) == registered
+    assert await number(session, "erlang:system_info", Atom("atom_count")) == atoms
+    session.close()
+
+
+async def test_names_from_outside_never_become_atoms(beam: Beam) -> None:
+    session = await join(beam)
+    await vital_signs(["first"])["supervisors"](session, SECONDS)
+    before = await number(session, "erlang:system_info", Atom("atom_count"))
+    names = [f"unheard_of_{number_}" for number_ in range(500)]
+    await vital_signs(names)["supervisors"](session, SECONDS)
+    assert await number(session, "erlang:system_info", Atom("atom_count")) == before
+    session.close()
+
+
+async def test_a_node_without_dets_stays_without(beam: Beam) -> None:
+    session = await join(beam)
+    found = await vital_signs()["system_info"](session, SECONDS)
+    assert getattr(found, "dets_tables") == 0  # noqa: B009  # the probes' results have no common type
+    for server in ("dets", "dets_sup"):
+        assert await ask(session, "erlang:whereis", Atom(server)) == Atom("undefined")
+    session.close()
+
+
+def test_the_cookie_is_nowhere_to_be_seen(beam: Beam) -> None:
+    # What `ps` shows of a process that was started as this test starts them.
+    assert beam.cookie not in Path(f"/proc/{beam.pid}/cmdline").read_text()

@@ -1,0 +1,129 @@
+"""Who may import whom. A file imports only from rows above its own; so the table reads like the story of a question.
+
+Rows up to `agent.protocol` are sans-IO: no socket, no clock, no randomness, no log, no file.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import agent
+
+ROOT = Path(__file__).parent.parent
+
+ROWS: tuple[tuple[str, ...], ...] = (
+    ("agent.terms", "agent.etf.tags"),
+    ("agent.errors",),
+    ("agent.etf.decode", "agent.etf.encode", "agent.names"),
+    ("agent.etf",),
+    ("agent.epmd", "agent.handshake", "agent.control"),
+    ("agent.strangers",),
+    ("agent.protocol",),
+    # From here on: asyncio, and the outside world.
+    ("agent.rpc", "agent.cookie", "agent.batch"),
+    ("agent.session",),
+    ("agent.node",),
+    (
+        "agent.probes.identity",
+        "agent.probes.memory",
+        "agent.probes.statistics",
+        "agent.probes.supervisors",
+        "agent.probes.system_info",
+    ),
+    ("agent.probes",),
+    ("agent",),
+    # The service.
+    ("collector", "collector.version", "collector.logs", "collector.instance", "collector.settings"),
+    ("collector.snapshot",),
+    ("collector.health", "collector.metrics", "collector.models"),
+    ("collector.fleet", "collector.problems", "collector.render"),
+    ("collector.api", "collector.vitals", "collector.client"),
+    ("collector.endpoints",),
+    ("collector.app",),
+    ("collector.serve",),
+    ("collector.cli",),
+    ("collector.__main__",),
+)
+SANS_IO_ROWS = 7
+FORBIDDEN_BELOW = {"asyncio", "socket", "ssl", "time", "random", "secrets", "logging", "os", "pathlib", "threading"}
+# The way to a node is the fleet's; the pure ones touch nothing that answers later or elsewhere.
+NEVER = {
+    "collector.api": {"agent.session", "agent.rpc", "agent.node"},
+    "collector.metrics": {"agent.session", "agent.node", "asyncio", "collector.fleet"},
+    "collector.health": {"agent.session", "agent.node", "asyncio", "collector.fleet"},
+}
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module_of(path): path for package in ("agent", "collector") for path in sorted((ROOT / package).rglob("*.py"))}
+ROW_OF = {module: number for number, row in enumerate(ROWS) for module in row}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, wherever in it; ``from package import module`` counts as the module."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module is not None, "relative imports are not used"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in FILES else node.module
+
+
+def test_every_file_has_its_row() -> None:
+    assert set(FILES) == set(ROW_OF)
+
+
+@pytest.mark.parametrize("module", list(FILES))
+def test_a_file_imports_only_from_rows_above_its_own(module: str) -> None:
+    upward = [name for name in imports(FILES[module]) if name in ROW_OF and ROW_OF[name] >= ROW_OF[module]]
+    assert upward == []
+
+
+@pytest.mark.parametrize("module", [module for row in ROWS[:SANS_IO_ROWS] for module in row])
+def test_the_core_does_no_io(module: str) -> None:
+    assert {name.partition(".")[0] for name in imports(FILES[module])} & FORBIDDEN_BELOW == set()
+
+
+@pytest.mark.parametrize("module", list(NEVER))
+def test_a_file_stays_away_from_what_is_not_its_business(module: str) -> None:
+    assert set(imports(FILES[module])) & NEVER[module] == set()
+
+
+def test_the_agent_does_not_know_the_collector() -> None:
+    known = {name for module in FILES if module.startswith("agent") for name in imports(FILES[module])}
+    assert not any(name.startswith("collector") for name in known)
+
+
+def test_only_one_file_opens_connections_to_a_node() -> None:
+    opening = [
+        module
+        for module, path in FILES.items()
+        if any(call in path.read_text() for call in ("create_connection(", "open_connection("))
+    ]
+    assert opening == ["agent.session"]
+
+
+def test_broad_excepts_stand_only_at_the_two_borders() -> None:
+    broad = [
+        module
+        for module, path in FILES.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id in {"Exception", "BaseException"}))
+    ]
+    assert broad == ["agent.node", "collector.fleet"]
+
+
+def test_the_public_names_of_the_agent_are_there_and_sorted() -> None:
+    assert agent.__all__ == sorted(agent.__all__)
+    assert all(hasattr(agent, name) for name in agent.__all__)
