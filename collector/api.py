@@ -15,7 +15,8 @@ from collector.problems import Problem, ProblemError
 _ONLY_NODE = "-"
 
 
-def _fleet(request: Request) -> Fleet:
+# Both are coroutines, since FastAPI would run plain functions in a thread, for every request.
+async def _fleet(request: Request) -> Fleet:
     fleet = request.app.state.fleet
     assert isinstance(fleet, Fleet)
     return fleet
@@ -24,7 +25,7 @@ def _fleet(request: Request) -> Fleet:
 WatchedFleet = Annotated[Fleet, Depends(_fleet)]
 
 
-def _node(
+async def _node(
     fleet: WatchedFleet,
     node: Annotated[
         str,
@@ -47,24 +48,16 @@ Node = Annotated[WatchedNode, Depends(_node)]
 
 
 def _problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    return {
-        status.value: {"description": status.phrase, "content": {"application/problem+json": {"schema": _PROBLEM}}}
-        for status in statuses
-    }
+    return {status.value: {"model": Problem, "description": status.phrase} for status in statuses}
 
 
-_PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _OF_A_NODE = _problems(
-    HTTPStatus.FORBIDDEN,
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.BAD_GATEWAY,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-    HTTPStatus.GATEWAY_TIMEOUT,
+    HTTPStatus.NOT_FOUND, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT
 )
 
 PREFIX: Final = "/api/v1"
 
-router = APIRouter(prefix=PREFIX, tags=["nodes"], responses={HTTPStatus.FORBIDDEN.value: {"model": Problem}})
+router = APIRouter(prefix=PREFIX, tags=["nodes"], responses=_problems(HTTPStatus.FORBIDDEN))
 
 
 @router.get("/nodes", summary="All nodes that are watched")

@@ -10,7 +10,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from collector import api, endpoints, problems
 from collector.fleet import Fleet
-from collector.problems import ProblemError
+from collector.problems import Problem, ProblemError
 from collector.settings import Settings
 from collector.version import VERSION
 
@@ -24,6 +24,7 @@ def create_app(fleet: Fleet, settings: Settings) -> FastAPI:
         # FastAPI's pages for people load their scripts from elsewhere, where a sidecar cannot reach.
         docs_url=None,
         redoc_url=None,
+        responses={"default": {"model": Problem, "description": "Any other error"}},
     )
     app.state.fleet = fleet
     problems.install(app)
@@ -40,7 +41,7 @@ def _close_api(app: FastAPI, settings: Settings) -> None:
 
     @app.middleware("http")
     async def _refuse(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        if request.url.path.startswith(api.PREFIX):
+        if request.scope["path"].startswith(api.PREFIX):
             return problems.respond(
                 ProblemError(
                     HTTPStatus.FORBIDDEN,

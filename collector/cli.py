@@ -98,7 +98,7 @@ def show_memory(  # noqa: PLR0913, PLR0917  # one parameter is one option
     json: JsonFlag = False,  # noqa: FBT002  # an option, given by name
 ) -> None:
     """Show how much memory the node uses, and for what."""
-    flags = _given(url=url, node=node and [node], cookie_file=cookie_file, own_name=own_name, epmd_port=epmd_port)
+    flags = _given(url=url, node=_alone(node), cookie_file=cookie_file, own_name=own_name, epmd_port=epmd_port)
     _show(_source(flags, config).memory, render.memory_table, as_json=json)
 
 
@@ -113,7 +113,7 @@ def show_node(  # noqa: PLR0913, PLR0917  # one parameter is one option
     json: JsonFlag = False,  # noqa: FBT002  # an option, given by name
 ) -> None:
     """Show which node it is, how long it is up, and whether the expected supervisors run."""
-    flags = _given(url=url, node=node and [node], cookie_file=cookie_file, own_name=own_name, epmd_port=epmd_port)
+    flags = _given(url=url, node=_alone(node), cookie_file=cookie_file, own_name=own_name, epmd_port=epmd_port)
     _show(_source(flags, config).node, render.node_table, as_json=json)
 
 
@@ -124,6 +124,10 @@ def _root(
     if version:
         sys.stdout.write(f"beamwarden {VERSION}\n")
         raise typer.Exit
+
+
+def _alone(node: str | None) -> list[str] | None:
+    return None if node is None else [node]  # `--node "$NODE"` without a value was given, and is wrong
 
 
 def _given(**flags: object) -> dict[str, object]:

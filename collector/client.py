@@ -20,6 +20,7 @@ from agent.session import Options, connect
 from collector.fleet import QUESTION_SECONDS, run_probe
 from collector.models import MemoryAnswer, NoAnswer, NodeAnswer
 from collector.problems import Problem
+from collector.settings import Address
 from collector.snapshot import Snapshot
 
 REQUEST_SECONDS: Final = QUESTION_SECONDS + 3.0
@@ -61,8 +62,10 @@ class Collector:
     def _get(self, below_node: str, model: type[_Model]) -> _Model:
         url = f"{self.url.rstrip('/')}/api/v1/nodes/{quote(self.node_name or '-', safe='@')}{below_node}"
         try:
-            answer = httpx.get(url, timeout=REQUEST_SECONDS)
-        except httpx.InvalidURL as error:
+            # A proxy that the environment names leads elsewhere, never to what listens on this machine.
+            is_here = Address(httpx.URL(url).host, 0).is_loopback
+            answer = httpx.get(url, timeout=REQUEST_SECONDS, trust_env=not is_here)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
             raise ClientError(f"{self.url} is no URL: {error}") from None
         except httpx.HTTPError as error:
             raise ClientError(

@@ -50,8 +50,13 @@ def scrape_deadline_seconds(header: str | None) -> float:
 
 def expose(snapshots: Sequence[Snapshot], accept: str) -> tuple[bytes, str]:
     """Return the metrics of these snapshots in the format that the scraper accepts, and its content type."""
-    encode, content_type = choose_encoder(accept)
-    return encode(_Gathered(list(to_families(snapshots)))), content_type
+    families = _Gathered(list(to_families(snapshots)))
+    try:
+        encode, content_type = choose_encoder(accept)
+        return encode(families), content_type
+    except TypeError:  # prometheus_client's, for a version that is no number
+        encode, content_type = choose_encoder("")
+        return encode(families), content_type
 
 
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
@@ -66,7 +71,12 @@ async def metrics(
     return Response(body, headers={"Content-Type": content_type})
 
 
-@router.get("/health", summary="Is the node well?", response_class=JSONResponse)
+@router.get(
+    "/health",
+    summary="Is the node well?",
+    response_class=JSONResponse,
+    responses={HTTPStatus.SERVICE_UNAVAILABLE.value: {"description": "It is not, with the reason"}},
+)
 async def health(
     fleet: WatchedFleet,
     node: Annotated[str | None, Query(description="Only this node; all when left out.")] = None,

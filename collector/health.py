@@ -24,7 +24,8 @@ def _why(snapshot: Snapshot) -> str | None:
     if snapshot.trouble is not None:
         return f"node not connected: {snapshot.trouble}"
     if not snapshot.is_up:
-        return "node does not answer"
+        reasons = (snapshot.why_no(probe) for probe in snapshot.outcomes)
+        return f"node does not answer: {next(reasons, 'it was not asked')}"
     supervisors = snapshot.result(Supervisors)
     if supervisors is None:
         return f"supervisors not known: {snapshot.why_no('supervisors')}"

@@ -2,15 +2,24 @@
 
 The field names are those of Cloud Logging (severity, message, time), which takes such lines from standard output as
 they are. Whatever a caller passes as ``extra`` becomes a field of its own.
+
+The event loop never writes them: whoever reads our output may stop reading, and a write would then hold everything up.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import queue
 import sys
+import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from logging.handlers import QueueHandler, QueueListener
 from typing import Final, Literal, TextIO
+
+LAST_LINES_SECONDS: Final = 0.2  # at the end, for a reader of our output that may have gone
 
 LogFormat = Literal["auto", "json", "text"]
 
@@ -60,3 +69,28 @@ def set_up_logging(log_format: LogFormat, stream: TextIO | None = None) -> None:
     # One line per change of state, none per request: these two would tell of their own doings.
     for chatty in ("httpx", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+@contextlib.contextmanager
+def in_a_thread() -> Iterator[None]:
+    """Let a thread do the writing meanwhile; lines stay in order. At the end what is left is written, or given up."""
+    root = logging.getLogger()
+    handlers = root.handlers
+    lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    listener = QueueListener(lines, *handlers)
+    listener.start()
+    root.handlers = [_AsItIs(lines)]
+    try:
+        yield
+    finally:
+        root.handlers = handlers
+        last_lines = threading.Thread(target=listener.stop, daemon=True)
+        last_lines.start()
+        last_lines.join(LAST_LINES_SECONDS)
+
+
+class _AsItIs(QueueHandler):
+    """Passes records on untouched, as is right within one process: the formatter needs them whole."""
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        return record

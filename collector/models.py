@@ -142,7 +142,7 @@ class SupervisorState(BaseModel):
 class ConnectionState(BaseModel):
     """Whether we are connected to the node, and if not, why."""
 
-    state: Literal["up", "down"]
+    state: Literal["up", "down"] = Field(examples=["up"])
     reason: str | None = Field(description="Why it is down.", examples=[None])
     own_name: str | None = Field(description="What we are called by the node.", examples=["2HVP0TDI4GTFO@127.0.0.1"])
     skipped_messages: int | None = Field(description="Messages from the node that we had no use for.", examples=[0])

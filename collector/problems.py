@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -42,7 +43,9 @@ class ProblemResponse(JSONResponse):
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error of ``app`` with a problem."""
+    """Answer every error of ``app`` with a problem, and say so in its OpenAPI document."""
+    make_document = app.openapi
+    app.openapi = lambda: _name_media_type(make_document())  # type: ignore[method-assign]  # FastAPI's own way
 
     @app.exception_handler(ProblemError)
     def _problem(_request: Request, error: ProblemError) -> ProblemResponse:
@@ -72,6 +75,16 @@ def install(app: FastAPI) -> None:
         )
 
 
+def _name_media_type(document: dict[str, Any]) -> dict[str, Any]:
+    """Put problems under their own media type. FastAPI files every model under ``application/json``."""
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    for response in (response for operation in operations for response in operation["responses"].values()):
+        content = response.get("content", {})
+        if content.get("application/json", {}).get("schema") == {"$ref": "#/components/schemas/Problem"}:
+            content[ProblemResponse.media_type] = content.pop("application/json")
+    return document
+
+
 def _of_no_answer(error: NoAnswer) -> ProblemError:
     node = NodeReference.of(error.snapshot)
     if isinstance(error.cause, DeadlineExceeded):
@@ -83,5 +96,6 @@ def _of_no_answer(error: NoAnswer) -> ProblemError:
 
 def respond(error: ProblemError, headers: Mapping[str, str] | None = None) -> ProblemResponse:
     """Answer with a problem."""
-    body = error.problem.model_dump(mode="json", exclude_none=True)
+    of_no_node = {"node"} if error.problem.node is None else None
+    body = error.problem.model_dump(mode="json", exclude=of_no_node)
     return ProblemResponse(body, status_code=error.problem.status, headers=headers)

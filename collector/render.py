@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from rich import box
+from rich.bar import Bar
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -17,10 +18,10 @@ _BAR_CELLS = 24
 def memory_table(answer: MemoryAnswer) -> RenderableType:
     """Show memory by kind, largest first below each total."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("memory")
-    table.add_column("size", justify="right")
-    table.add_column("share", justify="right")
-    table.add_column("", no_wrap=True)
+    table.add_column("memory", no_wrap=True)
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("share", justify="right", no_wrap=True)
+    table.add_column("", max_width=_BAR_CELLS)  # this one alone gives way where the terminal is narrow
     system = {
         "binary": answer.binary_bytes,
         "code": answer.code_bytes,
@@ -36,7 +37,7 @@ def memory_table(answer: MemoryAnswer) -> RenderableType:
     ]
     for kind, size_bytes in rows:
         share = size_bytes / answer.total_bytes if answer.total_bytes else 0.0
-        bar = Text("█" * round(share * _BAR_CELLS), style="cyan")
+        bar = Bar(1.0, 0.0, share, color="cyan")
         style = "" if kind.startswith(" ") else "bold"
         table.add_row(Text(kind, style), format_bytes(size_bytes), f"{share:.0%}", bar)
     return Group(_head(answer), table)
@@ -45,8 +46,8 @@ def memory_table(answer: MemoryAnswer) -> RenderableType:
 def node_table(answer: NodeAnswer) -> RenderableType:
     """Show what a node is, and which expected supervisors run."""
     facts = Table(box=None, show_header=False, pad_edge=False)
-    facts.add_column(style="dim")
-    facts.add_column()
+    facts.add_column(style="dim", overflow="fold")
+    facts.add_column(overflow="fold")
     connection = answer.connection
     if connection.state == "up":
         facts.add_row("connection", Text(f"up, as {connection.own_name}", "green"))
@@ -54,13 +55,13 @@ def node_table(answer: NodeAnswer) -> RenderableType:
         facts.add_row("connection", Text(f"down: {connection.reason}", "bold red"))
     facts.add_row("creation", _known(answer.node.creation))
     if answer.node.instance_id is not None:
-        facts.add_row("instance", answer.node.instance_id)
-    facts.add_row("OTP", f"{_known(answer.otp_release)} (ERTS {_known(answer.erts_version)})")
+        facts.add_row("instance", Text(answer.node.instance_id))
+    facts.add_row("OTP", Text(f"{_known(answer.otp_release)} (ERTS {_known(answer.erts_version)})"))
     uptime = answer.uptime_seconds
     facts.add_row("up for", "not known" if uptime is None else str(timedelta(seconds=round(uptime))))
     for supervisor in answer.supervisors or ():
         running = Text(f"running {supervisor.pid}", "green")
-        facts.add_row(supervisor.name, running if supervisor.is_running else Text("not running", "bold red"))
+        facts.add_row(Text(supervisor.name), running if supervisor.is_running else Text("not running", "bold red"))
     if answer.supervisors is None:
         facts.add_row("supervisors", "not known")
     return Group(_head(answer), facts)

@@ -17,6 +17,7 @@ from agent.handshake import Cookie
 from agent.node import Node
 from agent.probes import vital_signs
 from agent.session import Options
+from collector import logs
 from collector.app import create_app
 from collector.fleet import ChangeLog, Fleet, WatchedNode
 from collector.instance import Instance
@@ -31,7 +32,7 @@ _LOG: Final = logging.getLogger(__name__)
 
 def serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str]) -> None:
     """Serve until a signal ends us. Raises `SettingsError` when the address cannot be had."""
-    with _listen(settings.listen) as listener:
+    with _listen(settings.listen) as listener, logs.in_a_thread():
         asyncio.run(_serve(settings, cookie, environ, listener))
 
 

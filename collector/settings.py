@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
 from agent.cookie import default_cookie_file, parse_cookie, read_cookie_file
 from agent.errors import NodeNameError, SettingError
 from agent.handshake import Cookie
-from agent.names import NodeName, Target
+from agent.names import NodeName, Target, parse_own_name
 
 PREFIX: Final = "BEAMWARDEN_"
 COOKIE_VARIABLE: Final = "BEAMWARDEN_COOKIE"
@@ -46,7 +47,10 @@ class Address:
     @property
     def is_loopback(self) -> bool:
         """Whether only programs on this machine (in this container instance) can connect."""
-        return self.host in {"localhost", "::1"} or self.host.startswith("127.")
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:  # a name, and one that begins with 127. may lead anywhere
+            return self.host == "localhost"
 
     @property
     def local_url(self) -> str:
@@ -59,30 +63,39 @@ class Address:
 
 
 def _to_list(value: object) -> object:
+    if not isinstance(value, str | list | tuple):
+        raise ValueError("neither a text nor a list")  # noqa: TRY004  # pydantic wants a ValueError
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 def _to_target(value: object) -> Target:
     if not isinstance(value, str):
-        raise ValueError("not a text")  # noqa: TRY004  # pydantic wants a ValueError
+        raise ValueError("not a text")  # noqa: TRY004
     try:
         return Target.parse(value)
     except NodeNameError as error:
         raise ValueError(str(error)) from None
 
 
-def _to_address(value: object) -> object:
-    if not isinstance(value, str):
+def _to_address(value: object) -> Address:
+    if isinstance(value, Address):
         return value
+    if not isinstance(value, str):
+        raise ValueError("not a text")  # noqa: TRY004
     host, _, port = value.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isascii() or not port.isdigit() or int(port[:6]) > 65_535:
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
         raise ValueError(f"{value!r} is no address with a port")
     return Address(host, int(port))
 
 
-def _to_own_name(value: str) -> str:
-    NodeName.parse(value if "@" in value else f"{value}@localhost")
+def _to_own_name(value: str, info: ValidationInfo) -> str:
+    try:
+        NodeName.parse(value if "@" in value else f"{value}@localhost")
+        for target in info.data.get("node", ()):
+            parse_own_name(value, target.node)
+    except NodeNameError as error:
+        raise ValueError(str(error)) from None
     return value
 
 
@@ -183,8 +196,7 @@ def _from_environment(environ: Mapping[str, str], mistakes: list[str]) -> list[t
         if name in Settings.model_fields and variable == variable.upper():
             found.append((f"{variable} (environment)", name, value))
         else:
-            known = [PREFIX + field.upper() for field in Settings.model_fields]
-            mistakes.append(f"{variable} (environment): there is no such setting{_nearest(variable, known)}")
+            mistakes.append(f"{variable} (environment): there is no such setting{_nearest(name, _variable_of)}")
     return found
 
 
@@ -209,13 +221,19 @@ def _from_file(file: Path | None, environ: Mapping[str, str], mistakes: list[str
         elif name == "cookie":
             mistakes.append(f"{path}: cookie: a secret does not belong here; put it in a file and set cookie_file")
         else:
-            mistakes.append(f"{path}: {name}: there is no such setting{_nearest(name, list(Settings.model_fields))}")
+            mistakes.append(f"{path}: {name}: there is no such setting{_nearest(name)}")
     return found
 
 
-def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+def _variable_of(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def _nearest(name: str, spell: Callable[[str], str] = str) -> str:
+    near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+    return (
+        f"; did you mean {spell(near[0])}?" if near else f"; there are {', '.join(map(spell, Settings.model_fields))}"
+    )
 
 
 def _explain(location: tuple[int | str, ...], message: str, places: Mapping[str, str]) -> str:

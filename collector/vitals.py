@@ -30,9 +30,7 @@ async def log_vital_signs(fleet: Fleet, interval_seconds: float) -> None:
 
 def vital_signs(snapshot: Snapshot) -> dict[str, object]:
     """Return the facts of the line: of what was not answered nothing is said."""
-    facts: dict[str, object] = {"erlang_node": snapshot.name}
-    if snapshot.instance_id is not None:
-        facts["instance_id"] = snapshot.instance_id
+    facts: dict[str, object] = {"erlang_node": snapshot.name, "instance_id": snapshot.instance_id}
     if snapshot.peer is not None:
         facts["creation"] = snapshot.peer.creation
     if identity := snapshot.result(NodeIdentity):
@@ -50,4 +48,4 @@ def vital_signs(snapshot: Snapshot) -> dict[str, object]:
     if statistics := snapshot.result(Statistics):
         facts["run_queue_length"] = statistics.run_queue_length
         facts["reductions"] = statistics.reductions
-    return facts
+    return {name: fact for name, fact in facts.items() if fact is not None}

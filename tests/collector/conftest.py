@@ -1,0 +1,43 @@
+"""Keeps every test of the collector away from the machine that it runs on."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave no setting, proxy, home or current folder of whoever runs the tests."""
+    for variable in os.environ:
+        if variable.startswith("BEAMWARDEN_") or variable.lower().endswith("_proxy"):
+            monkeypatch.delenv(variable)
+    for variable in ("K_SERVICE", "GCE_METADATA_HOST", "XDG_CONFIG_HOME", "COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(variable, raising=False)
+    home, here = tmp_path / "home", tmp_path / "here"
+    home.mkdir()
+    here.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(here)
+
+
+@pytest.fixture
+def root_logging() -> Iterator[None]:
+    """Put the logging of the whole process back as it was, for tests that set it up."""
+    changed = [logging.getLogger(name) for name in (None, "httpx", "uvicorn.error")]
+    levels = [logger.level for logger in changed]
+    root = logging.getLogger()
+    handlers, root.handlers = root.handlers, []
+    yield
+    root.handlers = handlers
+    for logger, level in zip(changed, levels, strict=True):
+        logger.setLevel(level)

@@ -1,0 +1,481 @@
+from __future__ import annotations
+
+import logging
+import stat
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from agent.errors import AgentError, CookieError
+from agent.handshake import Cookie
+from agent.names import Target
+from agent.node import Node
+from agent.session import Options
+from collector.client import Direct
+from collector.settings import (
+    Address,
+    Settings,
+    SettingsError,
+    describe,
+    flag_of,
+    load_cookie,
+    load_settings,
+)
+
+CHALLENGE = 1_234_567
+NOTHING: Mapping[str, str] = {}
+
+
+def targets(*names: str) -> tuple[Target, ...]:
+    return tuple(Target.parse(name) for name in names)
+
+
+def settings_file(content: str) -> Path:
+    file = Path("settings.toml")
+    file.write_text(content, encoding="utf-8")
+    return file
+
+
+def mistakes(flags: Mapping[str, object], environ: Mapping[str, str] = NOTHING, file: Path | None = None) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(flags, environ, file)
+    return str(caught.value).splitlines()
+
+
+# ---------------------------------------------------------------------------------------------------------- precedence
+
+
+class Kind(NamedTuple):
+    """One setting, given in the file, in the environment and as a flag, and what becomes of each."""
+
+    in_file: str
+    in_environment: str
+    as_flag: object
+    from_file: object
+    from_environment: object
+    from_flag: object
+
+
+YES, NO = True, False
+EVERYWHERE = "0.0.0.0"  # noqa: S104  # read, not bound
+
+KINDS = {
+    "node": Kind('["a@file"]', "a@env", ["a@flag"], targets("a@file"), targets("a@env"), targets("a@flag")),
+    "cookie_file": Kind('"/file"', "/env", Path("/flag"), Path("/file"), Path("/env"), Path("/flag")),
+    "own_name": Kind('"file"', "env", "flag@here", "file", "env", "flag@here"),
+    "epmd_port": Kind("4001", "4002", "4003", 4001, 4002, 4003),
+    "listen": Kind(
+        '"127.0.0.1:1"',
+        f"{EVERYWHERE}:2",
+        "[::1]:3",
+        Address("127.0.0.1", 1),
+        Address(EVERYWHERE, 2),
+        Address("::1", 3),
+    ),
+    "url": Kind('"http://file"', "http://env", "http://flag", "http://file", "http://env", "http://flag"),
+    "insecure_no_auth": Kind("true", "false", YES, YES, NO, YES),
+    "expected_supervisors": Kind('["file_sup"]', "env_sup", "flag_sup", ("file_sup",), ("env_sup",), ("flag_sup",)),
+    "vitals_interval_seconds": Kind("1.5", "2.5", "3.5", 1.5, 2.5, 3.5),
+    "log_format": Kind('"json"', "text", "auto", "json", "text", "auto"),
+}
+
+
+def test_the_table_has_every_setting() -> None:
+    assert set(KINDS) == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_setting_comes_from_the_file(name: str) -> None:
+    file = settings_file(f"{name} = {KINDS[name].in_file}")
+    assert getattr(load_settings({}, {}, file), name) == KINDS[name].from_file
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_environment_outranks_the_file(name: str) -> None:
+    file = settings_file(f"{name} = {KINDS[name].in_file}")
+    environ = {f"BEAMWARDEN_{name.upper()}": KINDS[name].in_environment}
+    assert getattr(load_settings({}, environ, file), name) == KINDS[name].from_environment
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_flag_outranks_environment_and_file(name: str) -> None:
+    file = settings_file(f"{name} = {KINDS[name].in_file}")
+    environ = {f"BEAMWARDEN_{name.upper()}": KINDS[name].in_environment}
+    assert getattr(load_settings({name: KINDS[name].as_flag}, environ, file), name) == KINDS[name].from_flag
+
+
+def test_the_defaults_are_those_of_a_sidecar() -> None:
+    settings = load_settings({}, {})
+    assert settings == Settings()
+    assert settings.node == ()
+    assert settings.cookie_file is None
+    assert settings.own_name is None
+    assert settings.epmd_port == 4369
+    assert settings.listen == Address("127.0.0.1", 9750)
+    assert settings.insecure_no_auth is False
+    assert settings.expected_supervisors == ()
+    assert settings.vitals_interval_seconds == 60.0
+    assert settings.log_format == "auto"
+
+
+def test_an_overridden_value_need_not_be_right() -> None:
+    assert load_settings({"epmd_port": "4000"}, {"BEAMWARDEN_EPMD_PORT": "junk"}).epmd_port == 4000
+
+
+def test_other_variables_are_none_of_ours() -> None:
+    environ = {"PATH": "/bin", "BEAMWARDENS": "many", "BEAMWARDEN_COOKIE": "a secret", "LISTEN": "x"}
+    assert load_settings({}, environ) == Settings()
+
+
+# --------------------------------------------------------------------------------------------------------------- lists
+
+
+def test_the_environment_separates_a_list_by_commas() -> None:
+    environ = {"BEAMWARDEN_NODE": "a@x, b@y:9100,", "BEAMWARDEN_EXPECTED_SUPERVISORS": "one_sup,two_sup"}
+    settings = load_settings({}, environ)
+    assert settings.node == targets("a@x", "b@y:9100")
+    assert settings.expected_supervisors == ("one_sup", "two_sup")
+
+
+def test_the_file_has_a_list_as_an_array() -> None:
+    file = settings_file('node = ["a@x", "b@y:9100"]\nexpected_supervisors = ["one_sup", "two_sup"]')
+    settings = load_settings({}, {}, file)
+    assert settings.node == targets("a@x", "b@y:9100")
+    assert settings.expected_supervisors == ("one_sup", "two_sup")
+
+
+def test_the_file_may_have_a_list_of_one_as_a_text() -> None:
+    assert load_settings({}, {}, settings_file('node = "a@x"')).node == targets("a@x")
+
+
+def test_an_empty_list_of_the_environment_overrides_that_of_the_file() -> None:
+    file = settings_file('expected_supervisors = ["one_sup"]')
+    assert load_settings({}, {"BEAMWARDEN_EXPECTED_SUPERVISORS": ""}, file).expected_supervisors == ()
+
+
+def test_a_node_may_not_be_given_twice() -> None:
+    assert mistakes({"node": ["a@x", "b@y", "a@x:9100"]}) == [
+        "--node: a@x is given twice; it should be a node to watch: name@host, or name@host:port when no epmd runs there"
+    ]
+
+
+# -------------------------------------------------------------------------------------------------------- wrong values
+
+
+class Wrong(NamedTuple):
+    name: str
+    text: str  # as in a variable or behind a flag
+    what: str  # part of what is said about it
+    should_be: str  # part of what it should be
+
+
+WRONG = [
+    Wrong("node", "tai_autonomics", "'tai_autonomics' is no node name", "name@host"),
+    Wrong("node", "tai@127.0.0.1:99999", "no port between 1 and 65535", "name@host:port"),
+    Wrong("own_name", "two words", "no node name", "name or name@host"),
+    Wrong("own_name", "", "no node name", "name or name@host"),
+    Wrong("epmd_port", "none", "valid integer", "1 to 65535"),
+    Wrong("epmd_port", "0", "greater than or equal to 1", "1 to 65535"),
+    Wrong("epmd_port", "65536", "less than or equal to 65535", "1 to 65535"),
+    Wrong("listen", "9750", "'9750' is no address with a port", "address:port"),
+    Wrong("listen", ":9750", "is no address with a port", "address:port"),
+    Wrong("listen", "127.0.0.1", "is no address with a port", "address:port"),
+    Wrong("listen", "127.0.0.1:65536", "is no address with a port", "address:port"),
+    Wrong("listen", "127.0.0.1:0000099999", "is no address with a port", "address:port"),
+    Wrong("listen", "127.0.0.1:-1", "is no address with a port", "address:port"),
+    Wrong("listen", "127.0.0.1:²", "is no address with a port", "address:port"),
+    Wrong("insecure_no_auth", "perhaps", "valid boolean", "true to serve"),
+    Wrong("vitals_interval_seconds", "0.5", "greater than or equal to 1", "1 to 86400"),
+    Wrong("vitals_interval_seconds", "86401", "less than or equal to 86400", "1 to 86400"),
+    Wrong("vitals_interval_seconds", "nan", "less than or equal to 86400", "1 to 86400"),
+    Wrong("log_format", "xml", "'auto', 'json' or 'text'", "json, text, or auto"),
+]
+
+
+def assert_explains(told: list[str], place: str, wrong: Wrong) -> None:
+    [line] = told
+    assert line.startswith(f"{place}: ")
+    found, _, should_be = line.removeprefix(f"{place}: ").partition("; it should be ")
+    assert wrong.what in found
+    assert wrong.should_be in should_be
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_flag_is_named_with_what_it_should_be(wrong: Wrong) -> None:
+    flag = [wrong.text] if wrong.name == "node" else wrong.text
+    assert_explains(mistakes({wrong.name: flag}), "--" + wrong.name.replace("_", "-"), wrong)
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_variable_is_named_with_what_it_should_be(wrong: Wrong) -> None:
+    variable = f"BEAMWARDEN_{wrong.name.upper()}"
+    assert_explains(mistakes({}, {variable: wrong.text}), f"{variable} (environment)", wrong)
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_line_of_the_file_is_named_with_what_it_should_be(wrong: Wrong) -> None:
+    file = settings_file(f'{wrong.name} = "{wrong.text}"')
+    assert_explains(mistakes({}, {}, file), f"settings.toml: {wrong.name}", wrong)
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("node = 5", "neither a text nor a list"),
+        ("node = [5]", "not a text"),
+        ("cookie_file = 5", "not a valid path"),
+        ("own_name = 5", "valid string"),
+        ("epmd_port = [4369]", "valid integer"),
+        ("listen = 9750", "not a text"),
+        ('listen = {host = "0.0.0.0", port = 99999}', "not a text"),
+        ("url = 5", "valid string"),
+        ('insecure_no_auth = ["yes"]', "valid boolean"),
+        ("expected_supervisors = 5", "neither a text nor a list"),
+        ("expected_supervisors = [5]", "valid string"),
+        ("log_format = true", "'auto', 'json' or 'text'"),
+    ],
+)
+def test_a_value_of_another_type_in_the_file_is_named(line: str, what: str) -> None:
+    [told] = mistakes({}, {}, settings_file(line))
+    name = line.partition(" ")[0]
+    assert told.startswith(f"settings.toml: {name}: ")
+    assert what in told
+    assert told.endswith(f"; it should be {describe(name)}")
+
+
+def test_an_own_name_that_the_node_cannot_talk_to_is_named_with_its_place() -> None:
+    [told] = mistakes({"node": ["tai@127.0.0.1"]}, {"BEAMWARDEN_OWN_NAME": "warden@shorthost"})
+    assert told.startswith("BEAMWARDEN_OWN_NAME (environment): warden@shorthost cannot talk to tai@127.0.0.1: ")
+
+
+def test_an_own_name_without_a_host_suits_every_node() -> None:
+    assert load_settings({"node": ["a@127.0.0.1", "b@shorthost"], "own_name": "warden"}, {}).own_name == "warden"
+
+
+def test_several_mistakes_are_told_at_once() -> None:
+    file = settings_file('epmd_port = 0\ncookie = "x"\nlog_fromat = "json"')
+    environ = {"BEAMWARDEN_VITALS_INTERVAL_SECONDS": "often", "BEAMWARDEN_LISTEM": "127.0.0.1:1"}
+    told = mistakes({"node": ["nobody", "a@x", "nowhere"], "own_name": "two words"}, environ, file)
+    places = {
+        "settings.toml: cookie: a secret",
+        "settings.toml: log_fromat: there is",
+        "BEAMWARDEN_LISTEM (environment): there is",
+        "--node: 'nobody'",
+        "--node: 'nowhere'",
+        "--own-name: 'two words@localhost'",
+        "settings.toml: epmd_port: Input",
+        "BEAMWARDEN_VITALS_INTERVAL_SECONDS (environment): Input",
+    }
+    assert len(told) == len(places)
+    assert all(any(line.startswith(place) for line in told) for place in places), told
+
+
+# ------------------------------------------------------------------------------------------------------- unknown names
+
+
+def test_an_unknown_variable_is_named_with_the_nearest() -> None:
+    assert mistakes({}, {"BEAMWARDEN_LISTEM": "127.0.0.1:1"}) == [
+        "BEAMWARDEN_LISTEM (environment): there is no such setting; did you mean BEAMWARDEN_LISTEN?"
+    ]
+
+
+def test_a_variable_in_lower_case_is_unknown() -> None:
+    assert mistakes({}, {"BEAMWARDEN_listen": "127.0.0.1:1"}) == [
+        "BEAMWARDEN_listen (environment): there is no such setting; did you mean BEAMWARDEN_LISTEN?"
+    ]
+
+
+def test_an_unknown_line_of_the_file_is_named_with_the_nearest() -> None:
+    assert mistakes({}, {}, settings_file('nodes = ["a@x"]')) == [
+        "settings.toml: nodes: there is no such setting; did you mean node?"
+    ]
+
+
+def test_a_name_near_to_none_is_answered_with_all_that_there_are() -> None:
+    [of_environment, of_file] = sorted(mistakes({}, {"BEAMWARDEN_ZZZ": "1"}, settings_file("zzz = 1")))
+    variables = ", ".join(f"BEAMWARDEN_{name.upper()}" for name in KINDS)
+    assert of_environment == f"BEAMWARDEN_ZZZ (environment): there is no such setting; there are {variables}"
+    assert of_file == f"settings.toml: zzz: there is no such setting; there are {', '.join(KINDS)}"
+
+
+def test_a_cookie_in_the_file_is_refused() -> None:
+    assert mistakes({}, {}, settings_file('cookie = "monster"')) == [
+        "settings.toml: cookie: a secret does not belong here; put it in a file and set cookie_file"
+    ]
+
+
+# ----------------------------------------------------------------------------------------------------------- the file
+
+
+def test_beamwarden_toml_in_the_current_folder_is_read() -> None:
+    Path("beamwarden.toml").write_text("epmd_port = 4001", encoding="utf-8")
+    assert load_settings({}, {}).epmd_port == 4001
+
+
+def test_beamwarden_config_names_another_file() -> None:
+    Path("beamwarden.toml").write_text("epmd_port = 4001", encoding="utf-8")
+    file = settings_file("epmd_port = 4002")
+    assert load_settings({}, {"BEAMWARDEN_CONFIG": str(file)}).epmd_port == 4002
+
+
+def test_a_file_that_is_given_outranks_beamwarden_config() -> None:
+    file = settings_file("epmd_port = 4002")
+    assert load_settings({}, {"BEAMWARDEN_CONFIG": "/nowhere.toml"}, file).epmd_port == 4002
+
+
+def test_a_file_that_is_missing_is_named() -> None:
+    assert mistakes({}, {}, Path("nowhere.toml")) == ["nowhere.toml: cannot be read: No such file or directory"]
+
+
+def test_a_missing_file_of_beamwarden_config_is_named() -> None:
+    told = mistakes({}, {"BEAMWARDEN_CONFIG": "nowhere.toml"})
+    assert told == ["nowhere.toml: cannot be read: No such file or directory"]
+
+
+def test_a_broken_file_is_told_with_the_line() -> None:
+    [told] = mistakes({}, {}, settings_file('node = "a@x"\nlisten = ?\nurl = "x"'))
+    assert told.startswith("settings.toml: is no TOML: ")
+    assert "line 2" in told
+
+
+def test_a_file_that_is_no_text_is_told() -> None:
+    file = Path("settings.toml")
+    file.write_bytes(b"\xff\xfe")
+    [told] = mistakes({}, {}, file)
+    assert told.startswith("settings.toml: is no TOML: ")
+
+
+# ------------------------------------------------------------------------------------------------------------ addresses
+
+
+@pytest.mark.parametrize(
+    ("text", "address", "printed"),
+    [
+        ("127.0.0.1:9750", Address("127.0.0.1", 9750), "127.0.0.1:9750"),
+        ("localhost:80", Address("localhost", 80), "localhost:80"),
+        ("[::1]:9750", Address("::1", 9750), "[::1]:9750"),
+        ("::1:9750", Address("::1", 9750), "[::1]:9750"),
+        ("[::]:0", Address("::", 0), "[::]:0"),
+    ],
+)
+def test_an_address_is_read_and_printed(text: str, address: Address, printed: str) -> None:
+    assert load_settings({"listen": text}, {}).listen == address
+    assert str(address) == printed
+
+
+def test_an_address_may_be_made_already() -> None:
+    assert Settings(listen=Address("127.0.0.1", 1)).listen == Address("127.0.0.1", 1)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "localhost", "::1"])
+def test_this_machine_alone_reaches_a_loopback_address(host: str) -> None:
+    assert Address(host, 9750).is_loopback
+
+
+@pytest.mark.parametrize("host", [EVERYWHERE, "::", "10.0.0.7", "fe80::1", "beamwarden", "127.example.com", "12.7.0.0"])
+def test_others_reach_every_other_address(host: str) -> None:
+    assert not Address(host, 9750).is_loopback
+
+
+@pytest.mark.parametrize(
+    ("listen", "url"),
+    [
+        ("127.0.0.1:9750", "http://127.0.0.1:9750"),
+        ("0.0.0.0:80", "http://127.0.0.1:80"),
+        ("[::]:80", "http://[::1]:80"),
+        ("10.0.0.7:80", "http://10.0.0.7:80"),
+    ],
+)
+def test_the_local_url_is_one_that_can_be_asked(listen: str, url: str) -> None:
+    assert load_settings({"listen": listen}, {}).listen.local_url == url
+
+
+def test_a_flag_has_dashes() -> None:
+    assert flag_of("vitals_interval_seconds") == "--vitals-interval-seconds"
+
+
+# ----------------------------------------------------------------------------------------------------------- the cookie
+
+
+def cookie_file(name: str, secret: str, mode: int = stat.S_IRUSR) -> Path:
+    file = Path(name)
+    file.write_text(secret, encoding="ascii")
+    file.chmod(mode)
+    return file
+
+
+def assert_holds(cookie: Cookie, secret: str) -> None:
+    assert cookie.digest(CHALLENGE) == Cookie(secret).digest(CHALLENGE)
+
+
+def test_the_cookie_file_of_the_settings_outranks_all() -> None:
+    cookie_file(str(Path.home() / ".erlang.cookie"), "from-home")
+    settings = Settings(cookie_file=cookie_file("cookie", "from-file"))
+    assert_holds(load_cookie(settings, {"BEAMWARDEN_COOKIE": "from-variable"}), "from-file")
+
+
+def test_the_variable_outranks_the_home_of_erlang() -> None:
+    cookie_file(str(Path.home() / ".erlang.cookie"), "from-home")
+    assert_holds(load_cookie(Settings(), {"BEAMWARDEN_COOKIE": "from-variable"}), "from-variable")
+
+
+def test_the_home_of_erlang_is_the_last_resort() -> None:
+    cookie_file(str(Path.home() / ".erlang.cookie"), "from-home")
+    assert_holds(load_cookie(Settings(), {}), "from-home")
+
+
+def test_without_any_cookie_the_place_that_was_looked_at_is_named() -> None:
+    with pytest.raises(CookieError, match=r"\.erlang\.cookie cannot be read"):
+        load_cookie(Settings(), {})
+
+
+SECRET = "XNAJQRZPWOBLMIVSECRET"
+
+
+def _wrong_settings(flags: Mapping[str, object], environ: Mapping[str, str], content: str = "") -> None:
+    load_settings(flags, environ, settings_file(content))
+
+
+CARELESS: dict[str, Callable[[], object]] = {
+    "a cookie in the settings file": lambda: _wrong_settings({}, {}, f'cookie = "{SECRET}"'),
+    "a cookie in a table of the file": lambda: _wrong_settings({}, {}, f'[cookie]\nvalue = "{SECRET}"'),
+    "a cookie in a broken file": lambda: _wrong_settings({}, {}, f"cookie = {SECRET}"),
+    "a cookie under a name near to the right one": lambda: _wrong_settings({}, {"BEAMWARDEN_COOKY": SECRET}),
+    "a cookie beside another mistake": lambda: _wrong_settings(
+        {}, {"BEAMWARDEN_COOKIE": SECRET, "BEAMWARDEN_EPMD_PORT": "0"}
+    ),
+    "a variable with a cookie that is none": lambda: load_cookie(Settings(), {"BEAMWARDEN_COOKIE": f"{SECRET}\0"}),
+    "a variable with a cookie that is too long": lambda: load_cookie(Settings(), {"BEAMWARDEN_COOKIE": SECRET * 20}),
+    "a file with a cookie of two lines": lambda: load_cookie(
+        Settings(cookie_file=cookie_file("cookie", f"{SECRET}\n{SECRET}")), {}
+    ),
+    "a file that others may read": lambda: load_cookie(
+        Settings(cookie_file=cookie_file("cookie", SECRET, stat.S_IRUSR | stat.S_IROTH)), {}
+    ),
+}
+
+
+@pytest.mark.parametrize("careless", CARELESS)
+def test_no_error_shows_the_cookie(careless: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with pytest.raises(AgentError) as caught:
+        CARELESS[careless]()
+    told = "".join(traceback.format_exception(caught.value))
+    assert SECRET not in told + repr(caught.value) + caplog.text
+
+
+def test_no_repr_shows_the_cookie() -> None:
+    environ = {"BEAMWARDEN_COOKIE": SECRET, "BEAMWARDEN_NODE": "tai@127.0.0.1"}
+    settings = load_settings({}, environ)
+    cookie = load_cookie(settings, environ)
+    assert_holds(cookie, SECRET)
+    holders = [settings, cookie, Node(settings.node[0], cookie), Direct(settings.node[0], cookie, Options())]
+    for holder in holders:
+        assert SECRET not in repr(holder) + str(holder)
+
+
+def test_settings_have_no_place_for_a_cookie() -> None:
+    assert {name for name in Settings.model_fields if "cookie" in name} == {"cookie_file"}
