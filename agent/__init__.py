@@ -7,7 +7,7 @@
 """
 
 from agent.batch import Caller
-from agent.cookie import default_cookie_file, parse_cookie, read_cookie_file
+from agent.cookie import parse_cookie, read_cookie_file, read_default_cookie_file
 from agent.handshake import Cookie, Identity
 from agent.names import NodeName, Target
 from agent.node import Down, Node, State, Up
@@ -31,7 +31,7 @@ __all__ = [
     "Term",
     "Up",
     "connect",
-    "default_cookie_file",
     "parse_cookie",
     "read_cookie_file",
+    "read_default_cookie_file",
 ]

@@ -57,9 +57,17 @@ def read_cookie_file(path: Path) -> Cookie:
     return parse_cookie(content.decode("latin-1"), f"the cookie file {path}")
 
 
-def default_cookie_file() -> Path:
-    """Return where Erlang itself would look: ``~/.erlang.cookie``, or the same in the XDG configuration folder."""
-    home = Path.home() / ".erlang.cookie"
-    configuration = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    in_configuration = configuration / "erlang" / ".erlang.cookie"
-    return in_configuration if in_configuration.exists() and not home.exists() else home
+def read_default_cookie_file() -> Cookie:
+    """Read the file that Erlang itself would read: ``~/.erlang.cookie``, or the one in the XDG configuration folder.
+
+    Raises `CookieError`.
+    """
+    try:
+        in_home = Path.home() / ".erlang.cookie"
+        configuration = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+        found = [path for path in (in_home, configuration / "erlang" / ".erlang.cookie") if path.exists()]
+    except (OSError, RuntimeError):  # a user without a home, or with one that is not theirs
+        found = []
+    if not found:
+        raise CookieError("no cookie is given, and ~/.erlang.cookie is not there")
+    return read_cookie_file(found[0])

@@ -9,6 +9,7 @@ from typing import Final
 from agent.errors import NodeNameError
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]+")  # net_kernel:valid_name_head/1
+_PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -49,7 +50,7 @@ class Target:
         address, colon, digits = text.strip().partition(":")
         if not colon:
             return cls(NodeName.parse(address))
-        if not digits.isascii() or not digits.isdigit() or not 0 < int(digits[:6]) < 65_536:
+        if not _PORT.fullmatch(digits) or int(digits) > 65_535:
             raise NodeNameError(f"{text!r} has no port between 1 and 65535 behind the colon")
         return cls(NodeName.parse(address), int(digits))
 

@@ -100,7 +100,7 @@ class Node:
     def session(self) -> Session:
         """Return the connection that stands now; raise the reason when there is none."""
         if isinstance(self._state, Down):
-            raise self._state.error
+            raise self._state.error.with_traceback(None)  # or each raise would add its frames to the last one's
         return self._state.session
 
     async def _keep_connected(self) -> None:

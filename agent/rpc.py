@@ -151,7 +151,7 @@ class Calls:
         self, module: str, function: str, arguments: Sequence[Term], options: Sequence[Term], *, is_detached: bool
     ) -> _Worker:
         if self._lost is not None:
-            raise self._lost
+            raise self._lost.with_traceback(None)  # or each raise would add its frames to the last one's
         if len(self._asked) >= MAX_IN_FLIGHT:
             raise LocalProtocolError(f"{MAX_IN_FLIGHT} questions are in flight on this connection already")
         request = self._next_reference()

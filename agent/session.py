@@ -179,7 +179,11 @@ class _Link(asyncio.Protocol):
 
 
 async def connect(target: Target, cookie: Cookie, options: Options = Options()) -> Session:  # frozen
-    """Connect to a node, once. Raises `ConnectError`, and `NodeNameError` for an own name that cannot work."""
+    """Connect to a node, once, for a program that asks and ends.
+
+    The session ticks for the default net_ticktime; `agent.node.Node` follows the node's own, and reconnects.
+    Raises `ConnectError`, and `NodeNameError` for an own name that cannot work.
+    """
     own_name = parse_own_name(options.own_name, target.node) if options.own_name else None
     port = target.port or await _ask_epmd(target, options.epmd_port)
     introduction = Introduction(

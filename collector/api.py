@@ -15,6 +15,17 @@ from collector.problems import Problem, ProblemError
 _ONLY_NODE = "-"
 
 
+def find_node(fleet: Fleet, node: str) -> WatchedNode:
+    """Return the node of that name, or the only one for ``-``. Raises `ProblemError`, which names those there are."""
+    if node == _ONLY_NODE and len(fleet.nodes) == 1:
+        return next(iter(fleet.nodes.values()))
+    if node in fleet.nodes:
+        return fleet.nodes[node]
+    near = difflib.get_close_matches(node, fleet.nodes) or sorted(fleet.nodes)
+    why = "several nodes are watched here" if node == _ONLY_NODE else f"no node {node} is watched here"
+    raise ProblemError(HTTPStatus.NOT_FOUND, "unknown-node", f"{why}: name one of {', '.join(near[:10])}")
+
+
 # Both are coroutines, since FastAPI would run plain functions in a thread, for every request.
 async def _fleet(request: Request) -> Fleet:
     fleet = request.app.state.fleet
@@ -35,13 +46,7 @@ async def _node(
         ),
     ],
 ) -> WatchedNode:
-    if node == _ONLY_NODE and len(fleet.nodes) == 1:
-        return next(iter(fleet.nodes.values()))
-    if node in fleet.nodes:
-        return fleet.nodes[node]
-    near = difflib.get_close_matches(node, fleet.nodes) or sorted(fleet.nodes)
-    why = "several nodes are watched here" if node == _ONLY_NODE else f"no node {node} is watched here"
-    raise ProblemError(HTTPStatus.NOT_FOUND, "unknown-node", f"{why}: name one of {', '.join(near[:10])}")
+    return find_node(fleet, node)
 
 
 Node = Annotated[WatchedNode, Depends(_node)]

@@ -14,11 +14,10 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from collector.api import WatchedFleet
+from collector.api import WatchedFleet, find_node
 from collector.fleet import QUESTION_SECONDS
 from collector.health import why_unavailable
 from collector.metrics import to_families
-from collector.problems import ProblemError
 from collector.snapshot import Snapshot
 
 SCRAPE_RESERVE_SECONDS: Final = 0.5  # of the scraper's own timeout, for the way there and back
@@ -82,10 +81,7 @@ async def health(
     node: Annotated[str | None, Query(description="Only this node; all when left out.")] = None,
 ) -> JSONResponse:
     """Say 200 when every node answers and its expected supervisors run, else 503 and the reason."""
-    if node is not None and node not in fleet.nodes:
-        names = ", ".join(fleet.nodes)
-        raise ProblemError(HTTPStatus.NOT_FOUND, "unknown-node", f"no node {node} is watched here: name one of {names}")
-    watched = fleet.nodes.values() if node is None else [fleet.nodes[node]]
+    watched = fleet.nodes.values() if node is None else [find_node(fleet, node)]
     probes = ("identity", "supervisors")
     snapshots = await asyncio.gather(*(one.snapshot(QUESTION_SECONDS, probes) for one in watched))
     named = [

@@ -18,20 +18,16 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
 
-from agent.errors import AgentError, CallError, ConnectionLost, DeadlineExceeded
+from agent.errors import AgentError, ConnectionLost, DeadlineExceeded
 from agent.node import Down, Node, State
 from agent.probes import Probe
 from agent.session import Session
-from collector.snapshot import Answered, Failed, Outcome, Snapshot
+from collector.snapshot import Answered, Bug, Failed, Outcome, Snapshot
 
 QUESTION_SECONDS: Final = 2.0  # for a question of constant cost; a node that needs longer is saturated or gone
 FAILURE_KEPT_SECONDS: Final = 1.0
 
 _LOG: Final = logging.getLogger(__name__)
-
-
-class Bug(CallError):
-    """A probe met a bug of ours; the log has the details."""
 
 
 async def run_probe(name: str, probe: Probe, session: Session, deadline_seconds: float) -> Outcome:
@@ -41,7 +37,7 @@ async def run_probe(name: str, probe: Probe, session: Session, deadline_seconds:
         async with asyncio.timeout(deadline_seconds):
             result = await probe(session, deadline_seconds)
     except AgentError as error:
-        return Failed(error, time.monotonic() - started)
+        return Failed(error.with_traceback(None), time.monotonic() - started)
     except TimeoutError:
         late = DeadlineExceeded(f"{session.peer.name} gave no answer within {deadline_seconds:g} s")
         return Failed(late, time.monotonic() - started)
@@ -65,16 +61,16 @@ class WatchedNode:
 
     async def snapshot(self, deadline_seconds: float, only: Iterable[str] | None = None) -> Snapshot:
         """Ask the probes (``only`` these, or all), share what is under way, and wait until the deadline at most."""
-        try:
-            session = self.node.session()
-        except AgentError as trouble:
+        state = self.node.state
+        if isinstance(state, Down):
             return Snapshot(
                 self.node.target,
                 datetime.now(UTC),
                 self._instance_id(),
-                trouble=trouble,
+                trouble=state.error,
                 internal_errors=self._internal_errors(),
             )
+        session = state.session
         questions = {name: self._ask(name, session) for name in (self._probes if only is None else only)}
         tasks = [question for question in questions.values() if isinstance(question, asyncio.Task)]
         if tasks:

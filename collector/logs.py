@@ -11,10 +11,11 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import queue
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from logging.handlers import QueueHandler, QueueListener
 from typing import Final, Literal, TextIO
@@ -72,21 +73,28 @@ def set_up_logging(log_format: LogFormat, stream: TextIO | None = None) -> None:
 
 
 @contextlib.contextmanager
-def in_a_thread() -> Iterator[None]:
-    """Let a thread do the writing meanwhile; lines stay in order. At the end what is left is written, or given up."""
+def in_a_thread(end_at_once: Callable[[int], object] = os._exit) -> Iterator[None]:
+    """Let a thread do the writing meanwhile; lines stay in order. At the end what is left is written.
+
+    When nobody takes it, the process ends here: Python's own end would wait for the thread, for ever.
+    """
     root = logging.getLogger()
     handlers = root.handlers
     lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
     listener = QueueListener(lines, *handlers)
     listener.start()
     root.handlers = [_AsItIs(lines)]
+    status = 1
     try:
         yield
+        status = 0
     finally:
         root.handlers = handlers
         last_lines = threading.Thread(target=listener.stop, daemon=True)
         last_lines.start()
         last_lines.join(LAST_LINES_SECONDS)
+        if last_lines.is_alive():
+            end_at_once(status)
 
 
 class _AsItIs(QueueHandler):

@@ -12,8 +12,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from agent.errors import CallError, DeadlineExceeded
+from agent.errors import CallError, DeadlineExceeded, LocalProtocolError
 from collector.models import NoAnswer, NodeReference
+from collector.snapshot import Bug
 
 
 class Problem(BaseModel):
@@ -87,6 +88,8 @@ def _name_media_type(document: dict[str, Any]) -> dict[str, Any]:
 
 def _of_no_answer(error: NoAnswer) -> ProblemError:
     node = NodeReference.of(error.snapshot)
+    if isinstance(error.cause, Bug | LocalProtocolError):
+        return ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "bug", str(error.cause), node)
     if isinstance(error.cause, DeadlineExceeded):
         return ProblemError(HTTPStatus.GATEWAY_TIMEOUT, "node-does-not-answer", str(error.cause), node)
     if isinstance(error.cause, CallError):

@@ -10,6 +10,7 @@ variable or a file is wrong helps nobody.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
-from agent.cookie import default_cookie_file, parse_cookie, read_cookie_file
-from agent.errors import NodeNameError, SettingError
+from agent.cookie import parse_cookie, read_cookie_file, read_default_cookie_file
+from agent.errors import CookieError, NodeNameError, SettingError
 from agent.handshake import Cookie
 from agent.names import NodeName, Target, parse_own_name
 
@@ -31,6 +32,8 @@ DEFAULT_FILE: Final = Path("beamwarden.toml")
 DEFAULT_PORT: Final = 9750
 
 _ELSEWHERE: Final = frozenset({COOKIE_VARIABLE, CONFIG_VARIABLE})  # variables of ours that are no settings
+# Kubernetes sets these in every pod beside a Service named beamwarden.
+_OF_KUBERNETES: Final = re.compile(r"BEAMWARDEN_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_[A-Z]+(_(PROTO|PORT|ADDR))?)?)")
 
 
 class SettingsError(SettingError):
@@ -66,6 +69,12 @@ def _to_list(value: object) -> object:
     if not isinstance(value, str | list | tuple):
         raise ValueError("neither a text nor a list")  # noqa: TRY004  # pydantic wants a ValueError
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _not_empty(value: object) -> object:
+    if value == "":  # of an unset variable, say; as a path it would be the current folder
+        raise ValueError("it is empty")
+    return value
 
 
 def _to_target(value: object) -> Target:
@@ -116,7 +125,7 @@ class Settings(BaseModel):
         BeforeValidator(_to_list),
         AfterValidator(_all_different),
     ] = Field(default=(), description="a node to watch: name@host, or name@host:port when no epmd runs there")
-    cookie_file: Path | None = Field(
+    cookie_file: Annotated[Path, BeforeValidator(_not_empty)] | None = Field(
         default=None, description="the file that holds the cluster's cookie (default: ~/.erlang.cookie)"
     )
     own_name: Annotated[str, AfterValidator(_to_own_name)] | None = Field(
@@ -174,7 +183,10 @@ def load_cookie(settings: Settings, environ: Mapping[str, str]) -> Cookie:
         return read_cookie_file(settings.cookie_file)
     if COOKIE_VARIABLE in environ:
         return parse_cookie(environ[COOKIE_VARIABLE], COOKIE_VARIABLE)
-    return read_cookie_file(default_cookie_file())
+    try:
+        return read_default_cookie_file()
+    except CookieError as error:
+        raise CookieError(f"{error}; name the file with --cookie-file or BEAMWARDEN_COOKIE_FILE") from None
 
 
 def flag_of(name: str) -> str:
@@ -190,7 +202,7 @@ def describe(name: str) -> str:
 def _from_environment(environ: Mapping[str, str], mistakes: list[str]) -> list[tuple[str, str, object]]:
     found: list[tuple[str, str, object]] = []
     for variable, value in environ.items():
-        if not variable.startswith(PREFIX) or variable in _ELSEWHERE:
+        if not variable.startswith(PREFIX) or variable in _ELSEWHERE or _OF_KUBERNETES.fullmatch(variable):
             continue
         name = variable.removeprefix(PREFIX).lower()
         if name in Settings.model_fields and variable == variable.upper():

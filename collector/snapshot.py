@@ -15,6 +15,10 @@ from agent.probes import Result
 _Kind = TypeVar("_Kind", bound=Result)
 
 
+class Bug(AgentError):
+    """A probe met a bug of ours; the log has the details."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """A probe that has its result, when it was asked and how long that took."""

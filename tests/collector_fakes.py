@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from agent.errors import AgentError, ConnectionLost, NodeUnreachable
 from agent.handshake import Cookie, Identity
 from agent.names import NodeName, Target
-from agent.node import Down, Node, Up
+from agent.node import Down, Node, State, Up
 from agent.probes import Result, vital_signs
 from agent.probes.identity import NodeIdentity
 from agent.probes.memory import Memory
@@ -26,7 +26,7 @@ from agent.probes.statistics import Statistics
 from agent.probes.supervisors import Supervisor, Supervisors
 from agent.probes.system_info import SystemInfo
 from agent.protocol import Counters
-from agent.rpc import DEFAULT_MAX_HEAP_WORDS
+from agent.rpc import DEFAULT_MAX_ANSWER_BYTES, DEFAULT_MAX_HEAP_WORDS
 from agent.session import Session
 from agent.terms import FALSE, TRUE, UNDEFINED, Atom, Pid, Term
 from collector.app import create_app
@@ -204,8 +204,9 @@ class FakeSession(Session):
         *,
         deadline_seconds: float,
         max_heap_words: int = DEFAULT_MAX_HEAP_WORDS,
+        max_answer_bytes: int = DEFAULT_MAX_ANSWER_BYTES,
     ) -> Term:
-        del deadline_seconds, max_heap_words
+        del deadline_seconds, max_heap_words, max_answer_bytes
         self.calls.append(f"{module}:{function}")
         self._was_called.set()
         await self._may_answer.wait()
@@ -251,7 +252,7 @@ class FakeNode(Node):
     def __init__(self, name: str = NODE, session: FakeSession | None = None) -> None:
         super().__init__(Target.parse(name), Cookie("a cookie that no test reads"))
         self.is_entered = False
-        self.askers = 0  # that took the session so far, to ask or to join a question
+        self.askers = 0  # that looked at the state so far, to ask or to join a question
         self._one_more = asyncio.Event()
         if session is None:
             self.disconnect(NodeUnreachable(f"{name} on port 9100: nothing listens there"))
@@ -264,10 +265,11 @@ class FakeNode(Node):
     def disconnect(self, error: AgentError) -> None:
         self._state = Down(error, 1)
 
-    def session(self) -> Session:
+    @property
+    def state(self) -> State:
         self.askers += 1
         self._one_more.set()
-        return super().session()
+        return super().state
 
     async def was_asked(self, times: int) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.cookie import default_cookie_file, parse_cookie, read_cookie_file
+from agent.cookie import parse_cookie, read_cookie_file, read_default_cookie_file
 from agent.errors import CookieError
 from tests.fakes import digest
 
@@ -98,13 +98,23 @@ def test_a_file_that_is_ours_alone_is_taken_without_a_word(tmp_path: Path, caplo
 def test_the_default_is_erlang_s_own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-    assert default_cookie_file() == tmp_path / ".erlang.cookie"
+    with pytest.raises(CookieError, match=r"no cookie is given, and ~/\.erlang\.cookie is not there"):
+        read_default_cookie_file()
     in_configuration = tmp_path / ".config" / "erlang"
     in_configuration.mkdir(parents=True)
-    cookie_file(in_configuration)
-    assert default_cookie_file() == in_configuration / ".erlang.cookie"
-    cookie_file(tmp_path)
-    assert default_cookie_file() == tmp_path / ".erlang.cookie"
+    cookie_file(in_configuration, "of the configuration")
+    assert read_default_cookie_file().digest(1) == digest("of the configuration", 1)
+    cookie_file(tmp_path, "of the home")
+    assert read_default_cookie_file().digest(1) == digest("of the home", 1)
+
+
+def test_a_user_without_a_home_is_told_that_no_cookie_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(CookieError, match="no cookie is given"):
+        read_default_cookie_file()
 
 
 def test_a_cookie_from_elsewhere_is_named_by_its_place() -> None:

@@ -30,7 +30,7 @@ def test_what_is_no_node_name_is_refused(text: str) -> None:
         Target.parse(text)
 
 
-@pytest.mark.parametrize("port", ["", "0", "65536", "-1", "x", "9" * 5000, "9100:1", "٣"])
+@pytest.mark.parametrize("port", ["", "0", "65536", "-1", "x", "9" * 5000, "9100:1", "٣", "09100", "0000099999"])
 def test_what_is_no_port_is_refused(port: str) -> None:
     with pytest.raises(NodeNameError, match="port between 1 and 65535"):
         Target.parse(f"tai@box:{port}")

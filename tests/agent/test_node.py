@@ -166,3 +166,11 @@ async def test_a_bug_of_ours_is_logged_and_counted_and_does_not_end_the_watch(
                 node.session()
     assert node.internal_errors >= 2
     assert "met a bug" in caplog.text
+
+
+def test_a_reason_that_is_told_again_and_again_does_not_grow() -> None:
+    node = Node(Target(PEER_NAME), cookie())
+    for _ in range(50):
+        with pytest.raises(NodeUnreachable) as caught:
+            node.session()
+        assert len(caught.traceback) <= 3

@@ -11,8 +11,8 @@ from agent.node import Down, State, Up
 from agent.probes import Probe, Result, identity, memory
 from agent.terms import Atom
 from collector import fleet as fleet_module
-from collector.fleet import FAILURE_KEPT_SECONDS, QUESTION_SECONDS, Bug, ChangeLog, Fleet, WatchedNode, run_probe
-from collector.snapshot import Answered, Failed, Snapshot
+from collector.fleet import FAILURE_KEPT_SECONDS, QUESTION_SECONDS, ChangeLog, Fleet, WatchedNode, run_probe
+from collector.snapshot import Answered, Bug, Failed, Snapshot
 from tests.collector_fakes import (
     CREATION,
     IDENTITY,

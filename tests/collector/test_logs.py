@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import re
+import subprocess
 import sys
 import threading
 from datetime import UTC, datetime
@@ -202,16 +203,36 @@ def test_lines_of_a_thread_are_whole_and_in_order() -> None:
 def test_a_reader_that_stops_reading_holds_up_nobody_not_even_at_the_end() -> None:
     stream = StuckStream()
     set_up("json", stream)
-    with in_a_thread():
+    ended: list[int] = []
+    with in_a_thread(end_at_once=ended.append):
         LOG.info("the first line")
         assert stream.was_reached.wait(PATIENCE_SECONDS)
         LOG.info("the second line")
     assert stream.getvalue() == ""  # we are through, and the first line is not
+    assert ended == [0]
     assert threading.current_thread() not in stream.writers
     stream.is_released.set()
     for writer in stream.writers:
         writer.join(PATIENCE_SECONDS)
     assert [line["message"] for line in lines(stream)] == ["the first line", "the second line"]
+
+
+LOG_TO_NOBODY = """
+import logging
+from collector.logs import in_a_thread, set_up_logging
+set_up_logging("json")
+with in_a_thread():
+    for _ in range(300):
+        logging.info("x" * 1000)
+"""
+
+
+def test_a_process_ends_although_nobody_reads_what_it_prints() -> None:
+    with subprocess.Popen([sys.executable, "-c", LOG_TO_NOBODY], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.wait(PATIENCE_SECONDS) == 0
+        finally:
+            process.kill()
 
 
 def test_afterwards_lines_are_written_at_once_again() -> None:

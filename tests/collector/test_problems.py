@@ -11,6 +11,7 @@ from agent.errors import (
     AgentError,
     ConnectionLost,
     DeadlineExceeded,
+    LocalProtocolError,
     NodeUnreachable,
     RemoteError,
     SpawnRefused,
@@ -21,6 +22,7 @@ from agent.errors import (
 from agent.terms import Atom
 from collector.models import NoAnswer
 from collector.problems import install
+from collector.snapshot import Bug
 from tests.collector_fakes import CREATION, NODE, assert_problem, snapshot, snapshot_down
 
 
@@ -46,6 +48,8 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         (WorkerDied("the worker met its heap limit"), 502, "question-failed"),
         (SpawnRefused("system_limit"), 502, "question-failed"),
         (UnexpectedAnswer("a new shape"), 502, "question-failed"),
+        (Bug("the probe memory met a bug"), 500, "bug"),
+        (LocalProtocolError("a str is no Erlang term"), 500, "bug"),
         (NodeUnreachable("nothing listens there"), 503, "node-not-connected"),
         (WrongCookie("the cookie is another"), 503, "node-not-connected"),
         (ConnectionLost("the node closed the connection"), 503, "node-not-connected"),

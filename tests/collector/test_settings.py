@@ -428,7 +428,7 @@ def test_the_home_of_erlang_is_the_last_resort() -> None:
 
 
 def test_without_any_cookie_the_place_that_was_looked_at_is_named() -> None:
-    with pytest.raises(CookieError, match=r"\.erlang\.cookie cannot be read"):
+    with pytest.raises(CookieError, match=r"~/\.erlang\.cookie is not there; name the file with --cookie-file"):
         load_cookie(Settings(), {})
 
 
@@ -479,3 +479,23 @@ def test_no_repr_shows_the_cookie() -> None:
 
 def test_settings_have_no_place_for_a_cookie() -> None:
     assert {name for name in Settings.model_fields if "cookie" in name} == {"cookie_file"}
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "BEAMWARDEN_SERVICE_HOST",
+        "BEAMWARDEN_SERVICE_PORT",
+        "BEAMWARDEN_SERVICE_PORT_HTTP",
+        "BEAMWARDEN_PORT",
+        "BEAMWARDEN_PORT_9750_TCP",
+        "BEAMWARDEN_PORT_9750_TCP_ADDR",
+    ],
+)
+def test_what_kubernetes_sets_beside_a_service_of_our_name_is_no_setting(variable: str) -> None:
+    assert load_settings({}, {variable: "10.0.0.7"}) == load_settings({}, {})
+
+
+def test_an_empty_cookie_file_is_not_the_current_folder() -> None:
+    (told,) = mistakes({}, {"BEAMWARDEN_COOKIE_FILE": ""})
+    assert told.startswith("BEAMWARDEN_COOKIE_FILE (environment): it is empty; it should be the file")
