@@ -19,6 +19,7 @@ fun             `ExportFun` for ``fun m:f/a``, `Fun` (opaque) for closures
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
@@ -160,10 +161,16 @@ class Map:
         return f"Map({list(self._entries.values())!r})"
 
 
+# Python hashes integers modulo 2^61 - 1, so that larger ones can be chosen to collide; the hash of bytes is salted.
+_HASHED_AS_ITSELF_BITS: Final = 60
+
+
 def identity(term: Term) -> Hashable:
     """Return a value that is equal for two terms exactly when Erlang says ``=:=`` of them (OTP 27's, for ``-0.0``)."""
     if isinstance(term, float):
         return (float, struct.pack(">d", term))
+    if isinstance(term, int) and term.bit_length() > _HASHED_AS_ITSELF_BITS:
+        return (int, term.to_bytes(term.bit_length() // 8 + 1, "big", signed=True))
     if isinstance(term, tuple):
         return (tuple, *map(identity, term))
     if isinstance(term, list):
@@ -180,7 +187,12 @@ def format_pid(pid: Pid) -> str:
     return f"<0.{pid.id}.{pid.serial}>"
 
 
-_BARE_ATOM_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@")
+# erl_scan:reserved_word/1, and the two that maybe expressions have added since
+_RESERVED_WORDS: Final = (
+    "after|and|andalso|band|begin|bnot|bor|bsl|bsr|bxor|case|catch|cond|div|else|end|fun|if|let|maybe|not|of|or|orelse"
+    "|receive|rem|try|when|xor"
+)
+_BARE_ATOM: Final = re.compile(rf"(?!(?:{_RESERVED_WORDS})\Z)[a-z][A-Za-z0-9_@]*")
 _MAX_PRINTED_BITS: Final = 256  # int.__str__ is quadratic, and raises above 4300 digits
 
 
@@ -249,19 +261,25 @@ def _format_flat(term: Term, max_bytes: int) -> str:
         case bytes():
             return _format_binary(term[:max_bytes])
         case BitString(data, bits):
-            *whole, last = data[-max_bytes:]
-            return "<<" + ",".join([*map(str, whole), f"{last >> (8 - bits)}:{bits}"]) + ">>"
+            return "<<" + ",".join([*map(str, data[:-1][:max_bytes]), f"{data[-1] >> (8 - bits)}:{bits}"]) + ">>"
         case Atom(name=name):
             return _format_atom(name)
         case int() if term.bit_length() > _MAX_PRINTED_BITS:
             return f"#Integer<{term.bit_length()} bits>"
-        case int() | float():
+        case int():
             return repr(term)
+        case float():
+            return _format_float(term)
     return _format_identifier(term)
 
 
+def _format_float(value: float) -> str:
+    mantissa, e, exponent = repr(value).partition("e")
+    return f"{mantissa}{'' if '.' in mantissa else '.0'}e{int(exponent)}" if e else mantissa
+
+
 def _format_binary(data: bytes) -> str:
-    if data.isascii() and data.decode("ascii").isprintable():
+    if data and data.isascii() and data.decode("ascii").isprintable():
         return '<<"' + data.decode("ascii").replace("\\", "\\\\").replace('"', '\\"') + '">>'
     return "<<" + ",".join(map(str, data)) + ">>"
 
@@ -280,6 +298,13 @@ def _format_identifier(term: Term) -> str:
 
 
 def _format_atom(name: str) -> str:
-    if name[:1].islower() and name.isascii() and _BARE_ATOM_CHARACTERS.issuperset(name):
+    if _BARE_ATOM.fullmatch(name):
         return name
-    return "'" + name.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return "'" + "".join(map(_escape, name)) + "'"
+
+
+def _escape(character: str) -> str:
+    if character in "'\\":
+        return "\\" + character
+    # The name may come from anybody: it must not begin a line in a log nor give orders to a terminal.
+    return character if character.isprintable() else f"\\x{{{ord(character):x}}}"

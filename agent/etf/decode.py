@@ -6,9 +6,10 @@ import math
 import re
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import repeat
 from typing import Final
 
 from agent.errors import DecodeError
@@ -69,8 +70,8 @@ def _inflate(data: bytes, limits: Limits) -> tuple[bytes, int]:
     if len(data) < 6:
         raise DecodeError("the term ends too early")
     size = int.from_bytes(data[2:6], "big")
-    if size > limits.max_bytes:
-        raise DecodeError(f"a compressed term of {size} bytes is over the limit of {limits.max_bytes}")
+    if max(size, len(data)) > limits.max_bytes:
+        raise DecodeError(f"a compressed term of {max(size, len(data))} bytes is over the limit of {limits.max_bytes}")
     inflater = zlib.decompressobj()
     try:
         inflated = inflater.decompress(data[6:], size + 1)
@@ -103,7 +104,9 @@ class Reader:
             raise DecodeError(f"a term begins with 131, not with {found}")
 
     def term(self, depth: int = 0) -> Term:
-        """Read the next term."""
+        """Read the next term, which is inside of ``depth`` others."""
+        if depth > self._limits.max_depth:
+            raise DecodeError(f"terms nest deeper than {self._limits.max_depth}")
         read = _READERS.get(tag := self.byte())
         if read is None:
             raise DecodeError(f"tag {tag} at byte {self.position - 1} is not one that a peer may send")
@@ -140,16 +143,18 @@ class Reader:
         """Read a big-endian unsigned integer of ``size`` bytes."""
         return int.from_bytes(self.take(size), "big")
 
-    def elements(self, count: int, depth: int) -> list[Term]:
-        """Read ``count`` terms, once the limits allow as many."""
-        self._terms_left -= count
-        if self._terms_left < 0:
-            raise DecodeError(f"more than {self._limits.max_terms} terms in one")
+    def elements(self, count: int, depth: int) -> Iterator[Term]:
+        """Return the next ``count`` terms, each read when it is taken, once the limits allow as many."""
+        self.count(count)
         if count > len(self._data) - self.position:  # the shortest term takes one byte
             raise DecodeError(f"{count} terms are announced and {len(self._data) - self.position} bytes are there")
-        if depth > self._limits.max_depth:
-            raise DecodeError(f"terms nest deeper than {self._limits.max_depth}")
-        return [self.term(depth) for _ in range(count)]
+        return map(self.term, repeat(depth, count))  # no Python loop: it would be a frame more for each level
+
+    def count(self, terms: int) -> None:
+        """Count terms that are about to be read."""
+        self._terms_left -= terms
+        if self._terms_left < 0:
+            raise DecodeError(f"more than {self._limits.max_terms} terms in one")
 
     def atom(self) -> Atom:
         """Read a term that must be an atom; anything else is not entered (pids in pids would nest unseen)."""
@@ -194,8 +199,14 @@ def _read_old_float(reader: Reader, _depth: int) -> float:
     return _finite(float(text.rstrip(b"\0")))
 
 
+def _read_string(reader: Reader, _depth: int) -> list[Term]:
+    size = reader.unsigned(2)
+    reader.count(size)
+    return list(reader.take(size))
+
+
 def _read_list(reader: Reader, depth: int) -> Term:
-    elements = reader.elements(reader.unsigned(4), depth)
+    elements = list(reader.elements(reader.unsigned(4), depth))
     tail = reader.term(depth)
     if isinstance(tail, list):
         return elements + tail if tail else elements
@@ -208,7 +219,7 @@ def _read_list(reader: Reader, depth: int) -> Term:
 
 def _read_map(reader: Reader, depth: int) -> Map:
     arity = reader.unsigned(4)
-    flat = iter(reader.elements(2 * arity, depth))
+    flat = iter(list(reader.elements(2 * arity, depth)))  # a list first: reading inside of Map() takes more frames
     entries = Map(zip(flat, flat, strict=True))
     if len(entries) != arity:
         raise DecodeError("a map has the same key twice")
@@ -280,7 +291,7 @@ _READERS: Final[dict[int, Callable[[Reader, int], Term]]] = {
     tags.SMALL_TUPLE_EXT: lambda r, depth: tuple(r.elements(r.byte(), depth)),
     tags.LARGE_TUPLE_EXT: lambda r, depth: tuple(r.elements(r.unsigned(4), depth)),
     tags.NIL_EXT: lambda _, __: [],
-    tags.STRING_EXT: lambda r, _: list(r.take(r.unsigned(2))),
+    tags.STRING_EXT: _read_string,
     tags.LIST_EXT: _read_list,
     tags.MAP_EXT: _read_map,
     tags.BINARY_EXT: lambda r, _: r.take(r.unsigned(4)),
