@@ -9,8 +9,8 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Path, Request
 
 from collector.fleet import QUESTION_SECONDS, Fleet, WatchedNode
-from collector.models import MemoryAnswer, NodeAnswer, NodesAnswer, SystemAnswer
-from collector.problems import Problem, ProblemError
+from collector.models import MemoryAnswer, NodeAnswer, NodesAnswer, Problem, SystemAnswer
+from collector.problems import ProblemError
 
 _ONLY_NODE = "-"
 

@@ -10,7 +10,8 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from collector import api, endpoints, problems
 from collector.fleet import Fleet
-from collector.problems import Problem, ProblemError
+from collector.models import Problem
+from collector.problems import ProblemError
 from collector.settings import Settings
 from collector.version import VERSION
 

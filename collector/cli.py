@@ -17,7 +17,6 @@ from agent.session import Options
 from collector import render
 from collector.client import ClientError, Collector, Direct, Source
 from collector.logs import set_up_logging
-from collector.serve import serve as run_collector
 from collector.settings import SettingsError, describe, load_cookie, load_settings
 from collector.version import VERSION
 
@@ -74,6 +73,9 @@ def serve(  # noqa: PLR0913, PLR0917  # one parameter is one option
     if not settings.node:
         raise SettingsError(f"--node: none is given; it should be {describe('node')}")
     set_up_logging(settings.log_format)
+    # Only here: the web framework would cost every other command a quarter of a second.
+    from collector.serve import serve as run_collector  # noqa: PLC0415
+
     run_collector(settings, load_cookie(settings, os.environ), os.environ)
 
 

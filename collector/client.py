@@ -18,8 +18,7 @@ from agent.node import Up
 from agent.probes import vital_signs
 from agent.session import Options, connect
 from collector.fleet import QUESTION_SECONDS, run_probe
-from collector.models import MemoryAnswer, NoAnswer, NodeAnswer
-from collector.problems import Problem
+from collector.models import MemoryAnswer, NoAnswer, NodeAnswer, Problem
 from collector.settings import Address
 from collector.snapshot import Snapshot
 

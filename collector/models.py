@@ -186,6 +186,16 @@ class NodeAnswer(Answer):
         )
 
 
+class Problem(BaseModel):
+    """An error (RFC 9457), for programs by ``type`` and ``status``, for people by ``detail``."""
+
+    type: str = Field(examples=["urn:beamwarden:node-not-connected"])
+    title: str = Field(examples=["Service Unavailable"])
+    status: int = Field(examples=[503])
+    detail: str = Field(examples=["tai_autonomics@127.0.0.1 on port 9100: nothing listens there"])
+    node: NodeReference | None = Field(default=None, description="The node that the error is about.")
+
+
 class NodesAnswer(BaseModel):
     """All the nodes that this collector watches."""
 

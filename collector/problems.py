@@ -9,22 +9,11 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from agent.errors import CallError, DeadlineExceeded, LocalProtocolError
-from collector.models import NoAnswer, NodeReference
+from collector.models import NoAnswer, NodeReference, Problem
 from collector.snapshot import Bug
-
-
-class Problem(BaseModel):
-    """An error, for programs by ``type`` and ``status``, for people by ``detail``."""
-
-    type: str = Field(examples=["urn:beamwarden:node-not-connected"])
-    title: str = Field(examples=["Service Unavailable"])
-    status: int = Field(examples=[503])
-    detail: str = Field(examples=["tai_autonomics@127.0.0.1 on port 9100: nothing listens there"])
-    node: NodeReference | None = Field(default=None, description="The node that the error is about.")
 
 
 class ProblemError(Exception):

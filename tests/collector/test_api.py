@@ -14,7 +14,7 @@ from agent.terms import UNDEFINED, Atom
 from collector import api, models
 from collector.app import create_app
 from collector.fleet import Fleet
-from collector.problems import Problem
+from collector.models import Problem
 from collector.settings import Settings
 from tests.collector_fakes import (
     CREATION,

@@ -325,7 +325,7 @@ def test_python_runs_it_as_a_module() -> None:
 def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Settings, Cookie, Mapping[str, str]]]:
     """What the collector was started with."""
     started: list[tuple[Settings, Cookie, Mapping[str, str]]] = []
-    monkeypatch.setattr(cli, "run_collector", lambda *about: started.append(about))
+    monkeypatch.setattr("collector.serve.serve", lambda *about: started.append(about))
     return started
 
 
