@@ -20,6 +20,7 @@ from agent.terms import Atom, Pid, Reference, Term
 
 PASS_THROUGH: Final = 112  # "p": what follows is a control message without distribution header
 MAX_FRAME_BYTES: Final = 16 * 1024 * 1024  # the longest answer that anybody may allow, with its envelope
+MAX_HEAD_BYTES: Final = 8 * 1024  # of longer frames: opcode, pids and a reference, with node names of 1,020 bytes each
 _FIELD_LIMITS: Final = etf.Limits(max_bytes=MAX_FRAME_BYTES, max_depth=8, max_terms=64)
 
 _UNUSED: Final = Atom("")
@@ -28,18 +29,21 @@ _Field = TypeVar("_Field", Pid, Reference, int)
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A term inside a frame, not decoded yet."""
+    """A term inside a frame, not decoded yet. ``missing_bytes`` of it were too many to be kept."""
 
     frame: bytes
     position: int
+    missing_bytes: int = 0
 
     @property
     def size_bytes(self) -> int:
         """Return how long the term is on the wire."""
-        return len(self.frame) - self.position
+        return len(self.frame) - self.position + self.missing_bytes
 
     def decode(self, limits: etf.Limits = etf.DEFAULT_LIMITS) -> Term:
         """Decode the term, which is the last thing in its frame. Raises `DecodeError`."""
+        if self.missing_bytes:
+            raise DecodeError(f"the last {self.missing_bytes} bytes were not kept")
         reader = etf.Reader(self.frame, self.position, limits)
         term = reader.term()
         if reader.position != len(self.frame):
@@ -151,6 +155,13 @@ Incoming: TypeAlias = (
 class _Fields(etf.Reader):
     """Reads the fields of a control tuple, each of the type that it must have."""
 
+    __slots__ = ("_frame", "_missing_bytes")
+
+    def __init__(self, frame: bytes, missing_bytes: int) -> None:
+        super().__init__(frame, 1, _FIELD_LIMITS)
+        self._frame = frame
+        self._missing_bytes = missing_bytes
+
     def pid(self) -> Pid:
         return self._expect(self.term(), Pid)
 
@@ -164,12 +175,12 @@ class _Fields(etf.Reader):
         term = self.term()
         return term if isinstance(term, Atom) else self._expect(term, Pid)
 
-    def last(self, frame: bytes) -> Encoded:
-        return Encoded(frame, self.position)
+    def last(self) -> Encoded:
+        return Encoded(self._frame, self.position, self._missing_bytes)
 
-    def payload(self, frame: bytes) -> Encoded:
+    def payload(self) -> Encoded:
         self.version()
-        return Encoded(frame, self.position)
+        return self.last()
 
     @staticmethod
     def _expect(term: Term, kind: type[_Field]) -> _Field:
@@ -178,41 +189,44 @@ class _Fields(etf.Reader):
         return term
 
 
-def parse(frame: bytes) -> Incoming:
-    """Read the control message in a frame. Raises `RemoteProtocolError`: then the peer and we lost each other."""
+def parse(frame: bytes, missing_bytes: int = 0) -> Incoming:
+    """Read the control message in a frame, of which so many bytes at its end were not kept.
+
+    Raises `RemoteProtocolError`: then the peer and we lost each other.
+    """
     if frame[:1] != bytes([PASS_THROUGH]):
         raise RemoteProtocolError(f"a frame begins with {PASS_THROUGH}, not with {frame[:1].hex() or 'nothing'}")
-    fields = _Fields(frame, 1, _FIELD_LIMITS)
+    fields = _Fields(frame, missing_bytes)
     fields.version()
     arity = fields.tuple_arity()
     opcode = fields.integer()
     read = _PARSERS.get((opcode, arity))
-    return Skipped(opcode) if read is None else read(fields, frame)
+    return Skipped(opcode) if read is None else read(fields)
 
 
-def _parse_named_message(fields: _Fields, frame: bytes) -> NamedMessage:
+def _parse_named_message(fields: _Fields) -> NamedMessage:
     sender = fields.pid()
     fields.atom()  # unused
     name = fields.atom()
-    return NamedMessage(sender, name, fields.payload(frame))
+    return NamedMessage(sender, name, fields.payload())
 
 
-def _parse_spawn_reply(fields: _Fields, _frame: bytes) -> SpawnReply:
+def _parse_spawn_reply(fields: _Fields) -> SpawnReply:
     request = fields.reference()
     fields.pid()  # to whom: every request is from one pid of ours
     fields.integer()  # flags: whether link and monitor were made
     return SpawnReply(request, fields.pid_or_atom())
 
 
-_PARSERS: Final[dict[tuple[int, int], Callable[[_Fields, bytes], Incoming]]] = {
-    (LinkRequest.OPCODE, 3): lambda f, _: LinkRequest(f.pid(), f.pid()),
-    (Exit.OPCODE, 4): lambda f, frame: Exit(f.pid(), f.pid(), f.last(frame)),
+_PARSERS: Final[dict[tuple[int, int], Callable[[_Fields], Incoming]]] = {
+    (LinkRequest.OPCODE, 3): lambda f: LinkRequest(f.pid(), f.pid()),
+    (Exit.OPCODE, 4): lambda f: Exit(f.pid(), f.pid(), f.last()),
     (NamedMessage.OPCODE, 4): _parse_named_message,
-    (MonitorRequest.OPCODE, 4): lambda f, _: MonitorRequest(f.pid(), f.pid_or_atom(), f.reference()),
-    (MonitorExit.OPCODE, 5): lambda f, frame: MonitorExit(f.pid_or_atom(), f.pid(), f.reference(), f.last(frame)),
-    (SpawnAttempt.OPCODE, 6): lambda f, _: SpawnAttempt(f.reference(), f.pid()),
+    (MonitorRequest.OPCODE, 4): lambda f: MonitorRequest(f.pid(), f.pid_or_atom(), f.reference()),
+    (MonitorExit.OPCODE, 5): lambda f: MonitorExit(f.pid_or_atom(), f.pid(), f.reference(), f.last()),
+    (SpawnAttempt.OPCODE, 6): lambda f: SpawnAttempt(f.reference(), f.pid()),
     (SpawnReply.OPCODE, 5): _parse_spawn_reply,
-    (UnlinkRequest.OPCODE, 4): lambda f, _: UnlinkRequest(f.integer(), f.pid(), f.pid()),
+    (UnlinkRequest.OPCODE, 4): lambda f: UnlinkRequest(f.integer(), f.pid(), f.pid()),
 }
 
 

@@ -25,8 +25,9 @@
         ├── DeadlineExceeded        no answer in time; the worker on the node was told to die
         ├── WorkerDied              the worker ended without an answer: it met its heap limit, or a kill
         ├── SpawnRefused            the node would not start the worker
+        ├── TooManyQuestions        it was not even sent: too many wait for the node already
         ├── AnswerTooLarge          the answer is longer than the caller allowed
-        └── UnexpectedAnswer        the answer has a shape that this version does not know
+        └── UnexpectedAnswer        the answer is no term within our limits, or of a shape that we do not know
 
 Anything else that leaves this package is a bug of ours.
 """
@@ -138,9 +139,13 @@ class SpawnRefused(CallError):
     """The node would not start a worker for the question."""
 
 
+class TooManyQuestions(CallError):
+    """So many questions wait for the node that this one was not sent: the node hangs, or the caller loops."""
+
+
 class AnswerTooLarge(CallError):
     """The answer came, and is longer than was allowed; it was not decoded."""
 
 
 class UnexpectedAnswer(CallError):
-    """The node answered with a term of a shape that we do not know: a release newer than this program, perhaps."""
+    """The node's answer cannot be read, or has a shape that we do not know: a newer release than ours, perhaps."""

@@ -2,9 +2,9 @@
 
 `Handshake` knows no socket: it takes whole messages (the 2-byte length is `agent.protocol`'s) and returns what to send.
 
-    ──start()──▶ STATUS ──"sok" | "snamed:"──▶ CHALLENGE ──"N..."──▶ ACK ──"a..."──▶ DONE
-                   │ ▲
-                   └─┘ "salive": the node still has an older connection of ours; we insist
+    ──start()──▶ STATUS ──"sok" | "snamed:" | "salive"──▶ CHALLENGE ──"N..."──▶ ACK ──"a..."──▶ DONE
+
+After "salive" (the node still has an older connection of ours) we insist with "strue".
 
 We ask for a name (DFLAG_NAME_ME) unless a fixed one is set: the node gives one out of a pool of its own, so that a
 client that reconnects for years costs the node's atom table nothing.
@@ -91,7 +91,7 @@ class Cookie:
     __slots__ = ("_secret",)
 
     def __init__(self, secret: str) -> None:
-        self._secret = secret.encode()
+        self._secret = secret.encode("latin-1")  # dist_util:gen_digest/2 takes atom_to_list/1
 
     def __repr__(self) -> str:
         return "Cookie(<hidden>)"
@@ -179,7 +179,7 @@ class Handshake:
         if message[:1] != b"s":
             raise _unexpected(message, self._awaiting)
         status, target = message[1:], self._intro.target
-        if status.startswith(b"named:"):
+        if status.startswith(b"named:") and self._own is None:
             self._own = _parse_named(status[6:], target)
         elif self._own is None or status not in {b"ok", b"ok_simultaneous", b"alive"}:
             raise HandshakeRefused(_REFUSALS.get(status, _OTHER_REFUSAL).format(target=target, status=_show(status)))

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.errors import NodeNameError
+from agent.terms import MAX_ATOM_CHARACTERS
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]+")  # net_kernel:valid_name_head/1
 _PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
-_HOST: Final = re.compile(r"[A-Za-z0-9._-]+")
+_HOST: Final = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")  # the labels of DNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class NodeName:
     def parse(cls, text: str) -> NodeName:
         """Read ``name@host``. Raises `NodeNameError`."""
         name, _, host = text.partition("@")
-        if not _NAME.fullmatch(name) or not _HOST.fullmatch(host):
+        if not _NAME.fullmatch(name) or not _HOST.fullmatch(host) or len(text) > MAX_ATOM_CHARACTERS:
             raise NodeNameError(f"{text!r} is no node name of the form name@host")
         return cls(name, host)
 

@@ -7,7 +7,6 @@ there is none, and makes the next one.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 from collections.abc import Callable
@@ -34,6 +33,7 @@ from agent.session import Options, Session, connect
 FIRST_BACKOFF_SECONDS: Final = 0.5
 MAX_BACKOFF_SECONDS: Final = 30.0
 STEADY_SECONDS: Final = 30.0  # a connection that stood this long was a good one: the next failure starts anew
+MAX_NET_TICKTIME_SECONDS: Final = 86_400  # a day; who never wants to notice a loss sets more
 TICKTIME_SECONDS: Final = 5.0  # for the question about net_ticktime, which net_kernel itself has to answer
 
 _LOG: Final = logging.getLogger(__name__)
@@ -89,8 +89,8 @@ class Node:
     ) -> None:
         if self._keeper is not None:
             self._keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._keeper
+            await asyncio.wait({self._keeper})
+        self._state = Down(ConnectionLost("we have closed the connection"), 0)
 
     @property
     def state(self) -> State:
@@ -133,7 +133,8 @@ class Node:
 
     def _change(self, state: State) -> None:
         self._state = state
-        self._on_change(state)
+        # By the loop, which logs what it raises: a listener's mistake is not the connection's.
+        asyncio.get_running_loop().call_soon(self._on_change, state)
 
 
 def backoff_seconds(failures: int, error: AgentError, jitter: float) -> float:
@@ -155,4 +156,4 @@ async def _follow_net_ticktime(session: Session) -> None:
         return
     seconds = answer[1] if isinstance(answer, tuple) and len(answer) == 2 else answer  # {ongoing_change_to, Seconds}
     if isinstance(seconds, int) and seconds > 0:
-        session.set_net_ticktime(seconds)
+        session.set_net_ticktime(min(seconds, MAX_NET_TICKTIME_SECONDS))

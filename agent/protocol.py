@@ -39,6 +39,7 @@ from agent.terms import Atom, Pid
 
 HANDSHAKE_SECONDS: Final = 7.0  # net_kernel's net_setuptime: the node itself gives up after this time
 DEFAULT_NET_TICKTIME_SECONDS: Final = 60.0  # kernel's net_ticktime, until the node has told its own
+MAX_SENT_FRAME_BYTES: Final = 1024 * 1024  # questions are short; the node has to take in each of them whole
 _TICK: Final = b"\0\0\0\0"
 _OWN_PROCESS: Final = 1  # the one process that we pretend to be
 
@@ -90,6 +91,7 @@ class Connection:
         self._net_ticktime_seconds = DEFAULT_NET_TICKTIME_SECONDS
         self._closed = False
         self._buffer = bytearray()
+        self._discard_bytes = 0  # of a frame that is too long to be kept, still to come
         self._out = bytearray()
         self._events: deque[Event] = deque()
         self._handshake_until = 0.0
@@ -111,7 +113,9 @@ class Connection:
             return
         self._received_at = now
         self.counters.bytes_received += len(data)
-        self._buffer += data
+        dropped = min(self._discard_bytes, len(data))
+        self._discard_bytes -= dropped
+        self._buffer += data[dropped:]
         try:
             self._read_frames(now)
         except ConnectError as error:
@@ -124,10 +128,12 @@ class Connection:
         return self._events.popleft() if self._events else None
 
     def send(self, message: control.Outgoing, now: float) -> None:
-        """Queue a message. Raises `LocalProtocolError` when there is no connection, or it cannot be encoded."""
+        """Queue a message. Raises `LocalProtocolError` when there is no connection, or it cannot be sent."""
         if self._closed or self._own_pid is None:
             raise LocalProtocolError("messages can be sent only while connected")
         frame = message.encode()
+        if len(frame) > MAX_SENT_FRAME_BYTES:
+            raise LocalProtocolError(f"a message of {len(frame)} bytes is over the limit of {MAX_SENT_FRAME_BYTES}")
         self._out += len(frame).to_bytes(4, "big") + frame
         self._sent_at = now
 
@@ -185,24 +191,34 @@ class Connection:
 
     def _read_frames(self, now: float) -> None:
         start = 0
-        while (frame := self._next_frame(start)) is not None:
+        while (found := self._next_frame(start)) is not None:
+            start, frame, missing_bytes = found
             if self._handshake is not None:
-                start += 2 + len(frame)
                 self._receive_handshake(frame, now)
             else:
-                start += 4 + len(frame)
-                self._receive_frame(frame, now)
+                self._receive_frame(frame, missing_bytes, now)
         del self._buffer[:start]
 
-    def _next_frame(self, start: int) -> bytes | None:
-        size, most = (2, MAX_MESSAGE_BYTES) if self._handshake is not None else (4, self._max_frame_bytes)
+    def _next_frame(self, start: int) -> tuple[int, bytes, int] | None:
+        """Return where the next frame ends, the frame, and how much of it is not kept; None when it is not here yet."""
+        size = 4 if self._handshake is None else 2
         if len(self._buffer) < start + size:
             return None
         length = int.from_bytes(self._buffer[start : start + size], "big")
-        if length > most:
-            raise RemoteProtocolError(f"a frame of {length} bytes is over the limit of {most}")
-        end = start + size + length
-        return bytes(self._buffer[start + size : end]) if len(self._buffer) >= end else None
+        if self._handshake is not None and length > MAX_MESSAGE_BYTES:
+            raise RemoteProtocolError(f"a message of {length} bytes is over the limit of {MAX_MESSAGE_BYTES}")
+        # Of a frame that is too long only the head is kept: it says whom to tell.
+        kept = length if length <= self._max_frame_bytes else min(control.MAX_HEAD_BYTES, self._max_frame_bytes)
+        end = start + size + kept
+        if len(self._buffer) < end:
+            return None
+        frame = bytes(self._buffer[start + size : end])
+        if kept < length:
+            self._discard_bytes = length - kept
+            here = min(self._discard_bytes, len(self._buffer) - end)
+            self._discard_bytes -= here
+            end += here
+        return end, frame, length - kept
 
     def _receive_handshake(self, message: bytes, now: float) -> None:
         assert self._handshake is not None
@@ -218,12 +234,12 @@ class Connection:
         if message:
             self._out += len(message).to_bytes(2, "big") + message
 
-    def _receive_frame(self, frame: bytes, now: float) -> None:
+    def _receive_frame(self, frame: bytes, missing_bytes: int, now: float) -> None:
         if not frame:
             self.counters.ticks_received += 1
             self._tick(now)
             return
-        message = control.parse(frame)
+        message = control.parse(frame, missing_bytes)
         if isinstance(message, control.SpawnReply | control.Exit | control.MonitorExit):
             self._events.append(MessageReceived(message))
         elif (answer := strangers.answer(message, self.own_pid)) is not None:

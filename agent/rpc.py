@@ -16,6 +16,7 @@ be sent to us, and a printing worker would wait for our answer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -25,16 +26,19 @@ from agent.errors import (
     AnswerTooLarge,
     ConnectionLost,
     DeadlineExceeded,
+    DecodeError,
     LocalProtocolError,
     RemoteError,
     SpawnRefused,
+    TooManyQuestions,
+    UnexpectedAnswer,
     WorkerDied,
 )
 from agent.terms import FALSE, TRUE, Atom, Map, Pid, Reference, Term, format_term
 
 DEFAULT_MAX_HEAP_WORDS: Final = 1_000_000  # 8 MB, for a question that looks at a handful of counters
 DEFAULT_MAX_ANSWER_BYTES: Final = 1024 * 1024
-MAX_IN_FLIGHT: Final = 4096  # each costs a process on the node; whoever has more is looping
+MAX_IN_FLIGHT: Final = 4096  # each costs a process on the node, one that hangs also when its asker has given up
 INLINE_DECODE_BYTES: Final = 64 * 1024  # some milliseconds of work; anything above is decoded in a thread
 
 _EXECUTE_CALL: Final = (Atom("erpc"), Atom("execute_call"))
@@ -153,7 +157,7 @@ class Calls:
         if self._lost is not None:
             raise self._lost.with_traceback(None)  # or each raise would add its frames to the last one's
         if len(self._asked) >= MAX_IN_FLIGHT:
-            raise LocalProtocolError(f"{MAX_IN_FLIGHT} questions are in flight on this connection already")
+            raise TooManyQuestions(f"{MAX_IN_FLIGHT} questions wait for the node already; it seems to hang")
         request = self._next_reference()
         execute_arguments: list[Term] = [request, Atom(module), Atom(function), list(arguments)]
         worker = _Worker(request, asyncio.get_running_loop().create_future(), is_detached)
@@ -162,7 +166,7 @@ class Calls:
             self._send(
                 control.spawn_request(request, self._own, self._peer_init, _EXECUTE_CALL, execute_arguments, options)
             )
-        except LocalProtocolError:
+        except BaseException:
             self._ended(worker)
             raise
         return worker
@@ -174,7 +178,7 @@ class Calls:
 
     def _started(self, reply: control.SpawnReply) -> bool:
         worker = self._asked.get(reply.request)
-        if worker is None:
+        if worker is None or worker.pid is not None:
             return False
         if isinstance(reply.result, Atom):
             self._ended(worker)
@@ -199,9 +203,11 @@ class Calls:
     def _let_go(self, worker: _Worker, pid: Pid) -> None:
         if worker.is_detached:
             self._ended(worker)
-            self._send(control.demonitor(self._own, pid, worker.request))
+            message = control.demonitor(self._own, pid, worker.request)
         else:
-            self._send(control.exit_signal(self._own, pid, _KILL))
+            message = control.exit_signal(self._own, pid, _KILL)
+        with contextlib.suppress(LocalProtocolError):  # the connection has just ended, and workers with it
+            self._send(message)
 
     def _ended(self, worker: _Worker) -> None:
         self._asked.pop(worker.request, None)
@@ -212,11 +218,14 @@ class Calls:
 async def _read_answer(worker: _Worker, reason: control.Encoded, max_bytes: int) -> Term:
     if reason.size_bytes > max_bytes:
         raise AnswerTooLarge(f"the answer has {reason.size_bytes} bytes, more than the {max_bytes} that were allowed")
-    if reason.size_bytes > INLINE_DECODE_BYTES:
-        # A thread does not make it faster; it lets ticks and other answers through meanwhile.
-        term = await asyncio.to_thread(reason.decode, etf.Limits(max_bytes=max_bytes))
-    else:
-        term = reason.decode()
+    try:
+        if reason.size_bytes > INLINE_DECODE_BYTES:
+            # A thread does not make it faster; it lets ticks and other answers through meanwhile.
+            term = await asyncio.to_thread(reason.decode, etf.Limits(max_bytes=max_bytes))
+        else:
+            term = reason.decode()
+    except DecodeError as error:
+        raise UnexpectedAnswer(f"the answer cannot be read: {error}") from None
     return _interpret(worker.request, term)
 
 

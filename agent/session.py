@@ -17,6 +17,7 @@ from agent.protocol import Closed, Connected, Connection, Counters
 from agent.rpc import DEFAULT_MAX_ANSWER_BYTES, DEFAULT_MAX_HEAP_WORDS, Calls
 from agent.terms import Atom, Pid, Term
 
+CLOSE_SECONDS: Final = 2.0  # for our last bytes to leave a connection that we close
 CONNECT_SECONDS: Final = 5.0  # for each TCP connection, to epmd and to the node
 MAX_UNSENT_BYTES: Final = 4 * 1024 * 1024  # we write some kilobytes; a peer that leaves this much lying does not read
 
@@ -105,6 +106,7 @@ class _Link(asyncio.Protocol):
         self._session: Session | None = None
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._last_resort: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -119,29 +121,38 @@ class _Link(asyncio.Protocol):
 
     def connection_lost(self, _error: Exception | None) -> None:
         self.connection.receive_data(b"", self._loop.time())
-        self._pump()
+        try:
+            self._pump()
+        finally:
+            self._finish(ConnectionLost("the connection has ended"))  # whatever happens, nobody waits for ever
+            if self._last_resort is not None:
+                self._last_resort.cancel()
 
     def pause_writing(self) -> None:
         self._finish(ConnectionLost(f"the node leaves {MAX_UNSENT_BYTES} bytes of ours unread"))
 
     def send(self, message: control.Outgoing) -> None:
-        """Send a control message now."""
+        """Send a control message now. Hands out no events: whoever sends may be handling one."""
         self.connection.send(message, self._loop.time())
-        self._pump()
+        self._flush()
 
     def set_net_ticktime(self, seconds: float) -> None:
         """Follow the node's net_ticktime from now on."""
         self.connection.set_net_ticktime(seconds)
-        self._pump()
+        self._arm()
 
     def close(self) -> None:
-        """End the connection properly: what was written still leaves."""
-        self.opened.cancel()
+        """End the connection properly: what was written still leaves, if the peer takes it soon."""
+        if not self.opened.cancel() and not self.opened.cancelled():
+            self.opened.exception()  # looked at, or asyncio would complain that nobody did
+        transport, self._transport = self._transport, None
         self._finish(ConnectionLost("we have closed the connection"))
+        if transport is not None:
+            transport.close()
+            self._last_resort = self._loop.call_later(CLOSE_SECONDS, transport.abort)
 
     def _pump(self) -> None:
-        if self._transport is not None and (data := self.connection.data_to_send()):
-            self._transport.write(data)
+        self._flush()
         while event := self.connection.next_event():
             if isinstance(event, Connected):
                 self._session = Session(self, event.own, event.peer)
@@ -151,6 +162,11 @@ class _Link(asyncio.Protocol):
                 self._finish(event.error)
             elif self._session is not None:
                 self._session.receive(event.message)
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._transport is not None and (data := self.connection.data_to_send()):
+            self._transport.write(data)
         self._arm()
 
     def _arm(self) -> None:
@@ -174,7 +190,8 @@ class _Link(asyncio.Protocol):
         if self._session is not None:
             self._session.lost(lost)
         if self._transport is not None:
-            self._transport.close()
+            # Not close(): it would wait for a peer that may never read what is left.
+            self._transport.abort()
         self._arm()
 
 
@@ -194,15 +211,18 @@ async def connect(target: Target, cookie: Cookie, options: Options = Options()) 
         own_name=own_name,
     )
     link = _Link(Connection(introduction))
+    is_open = False
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             await asyncio.get_running_loop().create_connection(lambda: link, target.node.host, port)
-        return await link.opened
+        session = await link.opened  # or its end: the protocol gives every handshake a deadline
+        is_open = True
     except (OSError, TimeoutError) as error:
         raise NodeUnreachable(f"{target.node} on port {port}: {_explain(error, target.node.host)}") from None
-    except asyncio.CancelledError:
-        link.close()
-        raise
+    finally:
+        if not is_open:
+            link.close()
+    return session
 
 
 async def _ask_epmd(target: Target, epmd_port: int) -> int:
@@ -235,4 +255,6 @@ def _explain(error: OSError | TimeoutError, host: str) -> str:
         return "nothing listens there"
     if isinstance(error, TimeoutError):
         return f"no answer within {CONNECT_SECONDS:g} s"
+    if error.errno is None:  # asyncio's, when several addresses were tried
+        return "none of its addresses answers"
     return error.strerror or str(error)

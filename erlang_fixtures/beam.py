@@ -19,7 +19,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import IO, Final, Self
 
 START_SECONDS: Final = 60.0  # a node is up in one; a machine that runs everything at once needs longer
 STOP_SECONDS: Final = 20.0
@@ -88,6 +88,7 @@ class Beam:
         self._epmd_port = epmd_port
         self._arguments = arguments
         self._process: subprocess.Popen[str] | None = None
+        self._copying: threading.Thread | None = None
         self._home = Path(tempfile.mkdtemp(prefix="beam-"))
         self.cookie_file = self._home / ".erlang.cookie"
         self.cookie_file.write_text(self.cookie)
@@ -124,6 +125,7 @@ class Beam:
         # Without epmd, the port of one that does not exist keeps the node away from a real one.
         environment |= {"HOME": str(self._home), "ERL_EPMD_PORT": str(self._epmd_port or free_port())}
         with self.log.open("a") as log:
+            self._copying = None
             self._process = subprocess.Popen(
                 self._command(),
                 env=environment,
@@ -137,16 +139,26 @@ class Beam:
         too_late = threading.Timer(START_SECONDS, self._process.kill)
         too_late.start()
         try:
-            assert self._process.stdout is not None
+            output = self._process.stdout
+            assert output is not None
             printed: list[str] = []
-            for line in self._process.stdout:
+            for line in output:
                 if line.strip() == _READY:
+                    self._copying = threading.Thread(target=self._copy_output, args=(output,), daemon=True)
+                    self._copying.start()
                     return
                 printed.append(line)
         finally:
             too_late.cancel()
         self.kill()
         raise BeamError(f"{self.name} did not start:\n{''.join(printed)}{self.log.read_text()}")
+
+    def _copy_output(self, output: IO[str]) -> None:
+        """Keep what the node prints in its log. A pipe that nobody reads would hold it up once it is full."""
+        with self.log.open("a") as log:
+            for line in output:
+                log.write(line)
+                log.flush()
 
     def kill(self) -> None:
         """End the node at once, as the kernel does when memory runs out."""
@@ -167,6 +179,8 @@ class Beam:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(STOP_SECONDS)
+        if self._copying is not None:
+            self._copying.join(STOP_SECONDS)
         for stream in (process.stdin, process.stdout):
             if stream is not None:
                 stream.close()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import struct
 
 import pytest
@@ -164,6 +165,15 @@ def test_what_a_closed_connection_means_depends_on_the_step(steps: list[bytes], 
     for step in steps:
         handshake.receive(step)
     assert type(handshake.closed()) is error
+
+
+def test_a_name_that_we_did_not_ask_for_is_not_taken() -> None:
+    with pytest.raises(HandshakeRefused):
+        new_handshake(NodeName("warden", "127.0.0.1")).receive(NAMED)
+
+
+def test_a_cookie_is_digested_in_latin_1() -> None:
+    assert Cookie("\xfc").digest(7) == hashlib.md5(b"\xfc7", usedforsecurity=False).digest()
 
 
 def test_a_cookie_does_not_show_itself() -> None:

@@ -24,7 +24,23 @@ def test_a_target_is_printed_as_it_was_given(text: str) -> None:
     assert str(Target.parse(text)) == text
 
 
-@pytest.mark.parametrize("text", ["", "tai", "@box", "tai@", "tai@b@c", "ta i@box", "tai@bo x", "täi@box"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "tai",
+        "@box",
+        "tai@",
+        "tai@b@c",
+        "ta i@box",
+        "tai@bo x",
+        "täi@box",
+        "tai@.",
+        "tai@a..b",
+        "tai@" + "x" * 64,
+        "x" * 255 + "@b",
+    ],
+)
 def test_what_is_no_node_name_is_refused(text: str) -> None:
     with pytest.raises(NodeNameError, match="name@host"):
         Target.parse(text)

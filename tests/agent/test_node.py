@@ -117,6 +117,7 @@ async def test_leaving_closes_the_connection() -> None:
     [
         (8, 8.0),
         ((Atom("ongoing_change_to"), 12), 12.0),
+        (10**400, 86_400.0),
         (Atom("ignored"), DEFAULT_NET_TICKTIME_SECONDS),
         (0, DEFAULT_NET_TICKTIME_SECONDS),
         ((Atom("x"),), DEFAULT_NET_TICKTIME_SECONDS),
@@ -145,6 +146,29 @@ async def test_a_node_that_does_not_tell_its_net_ticktime_is_up_all_the_same() -
     async with serving(peer) as server, Node(server.target, cookie()) as node:
         await until(lambda: peer.calls, "it is asked")
         await until(lambda: isinstance(node.state, Up), "the node is up")
+
+
+@pytest.mark.usefixtures("_hasty")
+async def test_a_listener_that_raises_does_not_end_the_watch() -> None:
+    told: list[State] = []
+
+    def listener(state: State) -> None:
+        told.append(state)
+        raise ZeroDivisionError("a listener's mistake")
+
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+    async with Node(Target(PEER_NAME, free_port()), cookie(), on_change=listener):
+        await until(lambda: len(told) >= 3, "three attempts")
+    assert [type(complaint["exception"]) for complaint in complaints[:3]] == [ZeroDivisionError] * 3
+
+
+async def test_a_node_that_was_left_is_down() -> None:
+    async with serving(ScriptedPeer()) as server:
+        async with Node(server.target, cookie()) as node:
+            await until(lambda: isinstance(node.state, Up), "the node is up")
+        with pytest.raises(ConnectionLost, match="we have closed"):
+            node.session()
 
 
 @pytest.mark.usefixtures("_hasty")

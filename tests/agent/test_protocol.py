@@ -1,12 +1,22 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from agent import control
-from agent.errors import ConnectionLost, LocalProtocolError, NodeUnreachable, PeerNotTrusted, WrongCookie
+from agent.errors import ConnectionLost, DecodeError, LocalProtocolError, NodeUnreachable, PeerNotTrusted, WrongCookie
 from agent.handshake import MAX_MESSAGE_BYTES, Identity, Introduction
-from agent.protocol import HANDSHAKE_SECONDS, Closed, Connected, Connection, Event, MessageReceived
-from agent.terms import Atom, Pid, Reference
+from agent.protocol import (
+    HANDSHAKE_SECONDS,
+    MAX_SENT_FRAME_BYTES,
+    Closed,
+    Connected,
+    Connection,
+    Event,
+    MessageReceived,
+)
+from agent.terms import Atom, Pid, Reference, Term
 from tests.fakes import OWN_CREATION, OWN_NAME, OWN_PID, PEER_CREATION, PEER_NAME, WORKER, ScriptedPeer, cookie, frame
 
 REF = Reference(OWN_PID.node, OWN_CREATION, (1, 0, 0))
@@ -105,12 +115,60 @@ def test_a_handshake_message_meets_its_limit_before_it_is_read() -> None:
     assert isinstance(why_closed(connection), NodeUnreachable)
 
 
-def test_a_frame_meets_its_limit_before_it_is_read() -> None:
+def too_long(message: Term, length: int) -> bytes:
+    """The frame of a message, which is said to be, and is, longer than it has to be."""
+    body = frame(message)[4:]
+    return length.to_bytes(4, "big") + body + bytes(length - len(body))
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000, 100_000])
+def test_of_a_frame_that_is_too_long_the_head_is_read_and_the_rest_let_go(step: int) -> None:
     connection = connected(max_frame_bytes=1000)
-    connection.receive_data((1001).to_bytes(4, "big"), 0.0)
+    data = too_long((3, WORKER, OWN_PID, [Atom("x")] * 10), 50_000) + STARTED
+    for start in range(0, len(data), step):
+        connection.receive_data(data[start : start + step], 0.0)
+    ended, started = events(connection)
+    assert isinstance(ended, MessageReceived)
+    assert isinstance(ended.message, control.Exit)
+    assert ended.message.sender == WORKER
+    assert ended.message.reason.size_bytes > 49_000
+    with pytest.raises(DecodeError, match="were not kept"):
+        ended.message.reason.decode()
+    assert started == MessageReceived(control.SpawnReply(REF, WORKER))
+
+
+def test_a_frame_that_never_ends_takes_no_memory() -> None:
+    connection = connected(max_frame_bytes=100_000)
+    tracemalloc.start()
+    connection.receive_data(b"\xff" * 4 + frame((3, WORKER, OWN_PID, Atom("x")))[4:], 0.0)
+    for _ in range(200):
+        connection.receive_data(bytes(100_000), 0.0)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 1_000_000
+    assert [type(event) for event in events(connection)] == [MessageReceived]
+
+
+def test_a_message_of_a_stranger_that_is_too_long_is_skipped() -> None:
+    connection = connected(max_frame_bytes=1000)
+    connection.receive_data(too_long((2, Atom(""), OWN_PID), 50_000) + STARTED, 0.0)
+    assert [type(event) for event in events(connection)] == [MessageReceived]
+    assert connection.counters.skipped == 1
+
+
+def test_a_frame_that_is_too_long_and_none_of_ours_closes_the_connection() -> None:
+    connection = connected(max_frame_bytes=1000)
+    connection.receive_data(b"\xff" * 2000, 0.0)
     error = why_closed(connection)
     assert isinstance(error, ConnectionLost)
-    assert "1001 bytes is over the limit of 1000" in str(error)
+    assert "not the distribution protocol" in str(error)
+
+
+def test_a_message_of_ours_that_no_question_needs_is_refused() -> None:
+    connection = connected()
+    with pytest.raises(LocalProtocolError, match="over the limit"):
+        connection.send(control.message(WORKER, bytes(MAX_SENT_FRAME_BYTES)), 0.0)
+    assert connection.data_to_send() == b""
 
 
 def test_a_frame_of_exactly_the_limit_is_read() -> None:

@@ -11,10 +11,11 @@ from agent.errors import (
     AnswerTooLarge,
     ConnectionLost,
     DeadlineExceeded,
-    DecodeError,
     LocalProtocolError,
     RemoteError,
     SpawnRefused,
+    TooManyQuestions,
+    UnexpectedAnswer,
     WorkerDied,
 )
 from agent.rpc import MAX_IN_FLIGHT, Calls
@@ -141,7 +142,7 @@ async def test_a_reason_that_is_no_term_is_the_question_s_own_error() -> None:
         damaged = call.ended((call.reference, Atom("return"), Atom("x"))).replace(b"w\x01x", b"\xff\x01x")
         return call.started() + damaged
 
-    with pytest.raises(DecodeError, match="tag 255"):
+    with pytest.raises(UnexpectedAnswer, match="tag 255"):
         await Line(answer).ask()
 
 
@@ -261,11 +262,22 @@ async def test_answers_to_questions_never_asked_are_strays() -> None:
     assert line.strays == 3
 
 
+async def test_a_worker_is_started_once_however_often_it_is_told() -> None:
+    line = Line()
+    task = line.ask()
+    await settle()
+    line.arrive(line.only_call.started())
+    line.arrive(line.only_call.started(Pid(WORKER.node, 501, 0, PEER_CREATION)))
+    assert line.strays == 1
+    line.arrive(line.only_call.ended((line.only_call.reference, Atom("return"), 1)))
+    assert await task == 1
+
+
 async def test_more_questions_than_anybody_needs_are_refused() -> None:
     line = Line()
     tasks = [line.ask() for _ in range(MAX_IN_FLIGHT)]
     await settle()
-    with pytest.raises(LocalProtocolError, match="in flight"):
+    with pytest.raises(TooManyQuestions, match="wait for the node already"):
         await line.ask()
     line.calls.lost(ConnectionLost("over"))
     assert all(isinstance(ended, AgentError) for ended in await asyncio.gather(*tasks, return_exceptions=True))

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from pathlib import Path
 
 import pytest
 
 from agent.errors import (
     AgentError,
     ConnectionLost,
+    DeadlineExceeded,
     EpmdUnreachable,
     HandshakeRefused,
     IncompatiblePeer,
@@ -21,7 +23,7 @@ from agent.errors import (
 from agent.handshake import NEEDED_FLAGS, Flag, Identity
 from agent.names import NodeName, Target
 from agent.session import Options, Session, connect
-from agent.terms import Atom
+from agent.terms import Atom, Pid
 from erlang_fixtures.beam import free_port
 from tests.fakes import (
     OWN_CREATION,
@@ -29,6 +31,7 @@ from tests.fakes import (
     OWN_PID,
     PEER_CREATION,
     PEER_NAME,
+    WORKER,
     ScriptedPeer,
     cookie,
     frame,
@@ -163,8 +166,8 @@ async def test_a_peer_that_hangs_up_ends_the_session_and_every_question() -> Non
 async def test_a_peer_that_breaks_the_protocol_is_left_with_the_reason() -> None:
     async with serving(ScriptedPeer()) as server:
         session = await connect(server.target, cookie(), Options())
-        await server.push(b"\xff\xff\xff\xff")
-        assert "over the limit" in str(await session.wait_closed())
+        await server.push(b"\xff" * 10_000)
+        assert "not the distribution protocol" in str(await session.wait_closed())
 
 
 async def test_answers_that_nobody_asked_for_are_counted() -> None:
@@ -175,16 +178,53 @@ async def test_answers_that_nobody_asked_for_are_counted() -> None:
         session.close()
 
 
-async def test_a_peer_that_reads_nothing_is_left() -> None:
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_a_peer_that_reads_nothing_is_left_and_keeps_nothing_of_ours_open() -> None:
     async with serving(ScriptedPeer(answer=lambda _call: b"")) as server:
+        before = open_descriptors()
         session = await connect(server.target, cookie(), Options())
         server.writers[-1].transport.pause_reading()  # type: ignore[attr-defined]  # a socket's transport has it
         questions = [
-            asyncio.create_task(session.call("m", "f", [bytes(1024 * 1024)], deadline_seconds=30)) for _ in range(40)
+            asyncio.create_task(session.call("m", "f", [bytes(1000 * 1024)], deadline_seconds=30)) for _ in range(40)
         ]
         with pytest.raises(ConnectionLost, match="unread"):
             await questions[0]
         await asyncio.gather(*questions, return_exceptions=True)
+        # The peer's own end of the connection is still open, and it alone.
+        await until(lambda: open_descriptors() == before + 1, "our socket is closed")
+
+
+async def test_hundreds_of_workers_that_start_too_late_are_killed_when_they_are_told_in_one_piece() -> None:
+    peer = ScriptedPeer(answer=lambda _call: b"")
+    async with serving(peer) as server:
+        session = await connect(server.target, cookie(), Options())
+        questions = [session.call("m", "f", [], deadline_seconds=0.05) for _ in range(500)]
+        ends = await asyncio.gather(*questions, return_exceptions=True)
+        assert all(isinstance(end, DeadlineExceeded) for end in ends)
+        pids = [Pid(WORKER.node, 1000 + number, 0, PEER_CREATION) for number in range(500)]
+        await until(lambda: len(peer.calls) == 500, "all questions arrive")
+        await server.push(b"".join(call.started(pid) for call, pid in zip(peer.calls, pids, strict=True)))
+        await until(lambda: len(peer.others) == 500, "all are told to die")
+        assert {kill[2] for kill in peer.others} == set(pids)
+        peer.answer = lambda call: call.returned(b"still here")
+        assert await session.call("m", "f", [], deadline_seconds=5) == b"still here"
+        session.close()
+
+
+async def test_late_answers_and_a_broken_frame_in_one_piece_end_the_session() -> None:
+    peer = ScriptedPeer(answer=lambda _call: b"")
+    async with serving(peer) as server:
+        session = await connect(server.target, cookie(), Options())
+        questions = [session.call("m", "f", [], deadline_seconds=0.05) for _ in range(3)]
+        await asyncio.gather(*questions, return_exceptions=True)
+        await until(lambda: len(peer.calls) == 3, "all questions arrive")
+        await server.push(b"".join(call.started() for call in peer.calls) + b"\xff" * 10_000)
+        assert isinstance(await asyncio.wait_for(session.wait_closed(), 10), ConnectionLost)
+        with pytest.raises(ConnectionLost):
+            await session.call("m", "f", [], deadline_seconds=5)
 
 
 class SilentPeer(ScriptedPeer):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 
 from agent import Session, Target, connect, read_cookie_file
 from agent.terms import Atom, ExportFun, Term
@@ -50,3 +51,22 @@ async def census(session: Session) -> dict[str, int]:
 async def messages_waiting(session: Session) -> int:
     """How many messages lie in all mailboxes of the node."""
     return sum(length for length in await process_items(session, "message_queue_len") if isinstance(length, int))
+
+
+async def settles_to(session: Session, expected: dict[str, int]) -> None:
+    """Wait until the node is as it was; fail with the difference."""
+    found = await census(session)
+    try:
+        async with asyncio.timeout(SECONDS):
+            while found != expected:
+                found = await census(session)
+    except TimeoutError:
+        assert found == expected
+
+
+async def until_answer(session: Session, wanted: Callable[[Term], bool], function: str, *arguments: Term) -> Term:
+    """Ask until the answer is as wanted; fail when it is not in time."""
+    async with asyncio.timeout(SECONDS):
+        while not wanted(answer := await ask(session, function, *arguments)):
+            pass
+    return answer

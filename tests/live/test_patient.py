@@ -9,27 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from agent import Session
-from agent.errors import DeadlineExceeded
+from agent.errors import DeadlineExceeded, RemoteError, WorkerDied
 from agent.probes import vital_signs
 from agent.terms import Atom
 from erlang_fixtures.beam import Beam
-from tests.live.nodes import SECONDS, ask, census, join, messages_waiting, number
+from tests.fakes import until
+from tests.live.nodes import SECONDS, ask, census, join, messages_waiting, number, settles_to
 
 pytestmark = pytest.mark.live
 
 FOREVER = [Atom("infinity")]
-
-
-async def settles_to(session: Session, expected: dict[str, int]) -> None:
-    """Wait until the node is as it was; fail with the difference."""
-    found = await census(session)
-    try:
-        async with asyncio.timeout(SECONDS):
-            while found != expected:
-                found = await census(session)
-    except TimeoutError:
-        assert found == expected
 
 
 async def test_a_thousand_questions_that_time_out_leave_nothing(beam: Beam) -> None:
@@ -119,6 +108,24 @@ async def test_a_node_without_dets_stays_without(beam: Beam) -> None:
     session.close()
 
 
-def test_the_cookie_is_nowhere_to_be_seen(beam: Beam) -> None:
-    # What `ps` shows of a process that was started as this test starts them.
-    assert beam.cookie not in Path(f"/proc/{beam.pid}/cmdline").read_text()
+async def test_the_node_s_log_has_not_a_line_of_us(erl: Path) -> None:
+    with Beam(erl, arguments=["-kernel", "logger_level", "debug"]) as beam:
+        session = await join(beam)
+        for probe in vital_signs(["nobody_sup"]).values():
+            await probe(session, SECONDS)
+        for function in ("error", "exit", "throw"):
+            with pytest.raises(RemoteError):
+                await session.call("erlang", function, [Atom("sorry")], deadline_seconds=SECONDS)
+            with pytest.raises(RemoteError):
+                await session.call_detached("erlang", function, [Atom("sorry")], deadline_seconds=SECONDS)
+        with pytest.raises(WorkerDied):
+            await session.call("lists", "seq", [1, 10_000_000], deadline_seconds=SECONDS)
+        with pytest.raises(DeadlineExceeded):
+            await session.call("timer", "sleep", FOREVER, deadline_seconds=0.05)
+        session.close()
+        last = await join(beam)
+        await ask(last, "logger:error", list(b"the last line"))
+        await until(lambda: "the last line" in beam.log.read_text(), "the log is written")
+        before, _, _ = beam.log.read_text().partition("the last line")
+        last.close()
+    assert [line for line in before.splitlines() if line and "ERROR REPORT" not in line] == []
