@@ -162,13 +162,15 @@ class Calls:
         execute_arguments: list[Term] = [request, Atom(module), Atom(function), list(arguments)]
         worker = _Worker(request, asyncio.get_running_loop().create_future(), is_detached)
         self._asked[request] = worker  # before sending, which may be what loses the connection
+        is_sent = False
         try:
             self._send(
                 control.spawn_request(request, self._own, self._peer_init, _EXECUTE_CALL, execute_arguments, options)
             )
-        except BaseException:
-            self._ended(worker)
-            raise
+            is_sent = True
+        finally:
+            if not is_sent:
+                self._ended(worker)
         return worker
 
     def _next_reference(self) -> Reference:

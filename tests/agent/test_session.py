@@ -103,6 +103,25 @@ async def test_a_host_that_does_not_exist_is_told() -> None:
         await connect(Target(NodeName("tai", "no-such-host.invalid"), 9100), cookie(), Options())
 
 
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError("Multiple exceptions: [Errno 111] ..., [Errno 101] ..."), "none of its addresses answers"),
+        (OSError(101, "Network is unreachable"), "Network is unreachable"),
+        (TimeoutError(), "no answer within 5 s"),
+    ],
+)
+async def test_why_there_is_no_way_to_the_node_is_told(
+    error: OSError, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", fail)
+    with pytest.raises(NodeUnreachable, match=says):
+        await connect(Target(PEER_NAME, 9100), cookie(), Options())
+
+
 async def test_no_epmd_is_told_with_the_way_around() -> None:
     port = free_port()
     with pytest.raises(EpmdUnreachable, match=f"epmd on 127.0.0.1, port {port}: nothing listens there.*:PORT"):
