@@ -9,6 +9,7 @@ BIN := .venv/bin
 READY := .venv/ready$(if $(filter no,$(BEAMWARDEN_SETUP_ERLANG)),-without-erlang)
 # Each worker starts Erlang nodes, so a large machine does not get one for every core.
 WORKERS ?= auto
+LISTEN ?= 127.0.0.1:9750
 
 .PHONY: help setup demo test format-check lint types pytest format requirements clean
 
@@ -17,8 +18,8 @@ help: ## Print this list
 
 setup: $(READY) ## Make .venv with the program, and see to Erlang (does nothing when nothing has changed)
 
-demo: setup ## Show it at work on a sick Erlang node of its own
-	@$(BIN)/python scripts/demo.py
+demo: setup ## Show it at work beside an Erlang node of its own (LISTEN=address:port)
+	@$(BIN)/python scripts/demo.py --listen $(LISTEN)
 
 test: setup format-check lint types pytest ## Set up, then check everything, in the order of the next four
 

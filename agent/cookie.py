@@ -51,7 +51,7 @@ def read_cookie_file(path: Path) -> Cookie:
         if os.access(path.resolve().parent, os.W_OK):
             raise CookieError(f"the cookie file {path} is open to others than its owner: chmod 600 {path}")
         _LOG.warning(
-            "the cookie file %s may be read by others than its owner; it lies on a read-only place, so it is taken",
+            "the cookie file %s may be read by others than its owner; we cannot change that, so it is taken",
             path,
         )
     return parse_cookie(content.decode("latin-1"), f"the cookie file {path}")

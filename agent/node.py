@@ -34,6 +34,7 @@ FIRST_BACKOFF_SECONDS: Final = 0.5
 MAX_BACKOFF_SECONDS: Final = 30.0
 STEADY_SECONDS: Final = 30.0  # a connection that stood this long was a good one: the next failure starts anew
 MAX_NET_TICKTIME_SECONDS: Final = 86_400  # a day; who never wants to notice a loss sets more
+MAX_FAILURES_OF_A_FLAPPING_NODE: Final = 3  # so a pause of one to two seconds
 TICKTIME_SECONDS: Final = 5.0  # for the question about net_ticktime, which net_kernel itself has to answer
 
 _LOG: Final = logging.getLogger(__name__)
@@ -107,7 +108,11 @@ class Node:
         failures = 0
         while True:
             error, stood_seconds = await self._connect_and_wait()
-            failures = 1 if stood_seconds >= STEADY_SECONDS else failures + 1
+            failures += 1
+            if stood_seconds >= STEADY_SECONDS:
+                failures = 1
+            elif stood_seconds > 0:  # a node in a crash loop answers us for moments only: do not miss them
+                failures = min(failures, MAX_FAILURES_OF_A_FLAPPING_NODE)
             self._change(Down(error, failures))
             await asyncio.sleep(backoff_seconds(failures, error, random.random()))  # noqa: S311  # jitter, not a secret
 

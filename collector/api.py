@@ -75,7 +75,7 @@ async def list_nodes(fleet: WatchedFleet) -> NodesAnswer:
     )
 
 
-@router.get("/nodes/{node}", summary="One node", responses=_OF_A_NODE)
+@router.get("/nodes/{node}", summary="One node", responses=_problems(HTTPStatus.NOT_FOUND))
 async def show_node(node: Node) -> NodeAnswer:
     """Say whether the node is connected, what runs there and which expected supervisors do."""
     snapshot = await node.snapshot(QUESTION_SECONDS, ("identity", "supervisors"))

@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from collector import api, endpoints, problems
 from collector.fleet import Fleet
@@ -30,11 +31,25 @@ def create_app(fleet: Fleet, settings: Settings) -> FastAPI:
     app.state.fleet = fleet
     problems.install(app)
     app.add_middleware(GZipMiddleware)
+    app.add_middleware(_HeadAsGet)
     if not settings.listen.is_loopback and not settings.insecure_no_auth:
         _close_api(app, settings)
     app.include_router(endpoints.router)
     app.include_router(api.router)
     return app
+
+
+class _HeadAsGet:
+    """Answers HEAD as GET; the server leaves the body out. Some checks of uptime ask so."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take a request."""
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
+        await self._app(scope, receive, send)
 
 
 def _close_api(app: FastAPI, settings: Settings) -> None:
@@ -48,7 +63,8 @@ def _close_api(app: FastAPI, settings: Settings) -> None:
                     HTTPStatus.FORBIDDEN,
                     "api-closed",
                     f"this collector listens on {settings.listen}, where others than this machine may ask, and cannot "
-                    "tell who does: listen on 127.0.0.1, or say --insecure-no-auth if everybody may read",
+                    "tell who does: listen on 127.0.0.1, say --insecure-no-auth if everybody may read, or ask "
+                    "the node itself with --node and --cookie-file",
                 )
             )
         return await call_next(request)

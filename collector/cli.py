@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from agent.session import Options
 from collector import render
 from collector.client import ClientError, Collector, Direct, Source
 from collector.logs import set_up_logging
+from collector.models import NodeAnswer
 from collector.settings import SettingsError, describe, load_cookie, load_settings
 from collector.version import VERSION
 
@@ -28,13 +30,14 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    epilog="Every option is also a variable, BEAMWARDEN_LISTEN for --listen, and a line of beamwarden.toml.",
+    epilog="Settings are also variables, BEAMWARDEN_LISTEN for --listen, and lines of beamwarden.toml.",
 )
 
 ConfigFlag = Annotated[
-    Path | None, typer.Option("--config", help="the settings file (default: beamwarden.toml here, if it exists)")
+    Path | None,
+    typer.Option("--config", readable=False, help="the settings file (default: beamwarden.toml here, if it exists)"),
 ]
-CookieFileFlag = Annotated[Path | None, typer.Option("--cookie-file", help=describe("cookie_file"))]
+CookieFileFlag = Annotated[Path | None, typer.Option("--cookie-file", readable=False, help=describe("cookie_file"))]
 OwnNameFlag = Annotated[str | None, typer.Option("--own-name", help=describe("own_name"))]
 EpmdPortFlag = Annotated[str | None, typer.Option("--epmd-port", help=describe("epmd_port"))]
 
@@ -151,10 +154,17 @@ def _source(flags: dict[str, object], config: Path | None) -> Source:
 
 def _show(ask: Callable[[], _Model], draw: Callable[[_Model], RenderableType], *, as_json: bool) -> None:
     answer = ask()
-    if as_json:
-        sys.stdout.write(answer.model_dump_json(indent=2) + "\n")
-    else:
-        Console().print(draw(answer))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that knows no bars still shows the numbers
+    try:
+        if as_json:
+            print(answer.model_dump_json(indent=2), flush=True)  # noqa: T201  # the answer is what was asked for
+        else:
+            Console().print(draw(answer))
+    except OSError as error:
+        raise ClientError(f"the answer cannot be written: {error.strerror}") from None
+    if isinstance(answer, NodeAnswer) and answer.trouble is not None:
+        sys.exit(1)
 
 
 def _fail(error: Exception, status: int) -> NoReturn:

@@ -18,6 +18,7 @@ from collector.api import WatchedFleet, find_node
 from collector.fleet import QUESTION_SECONDS
 from collector.health import why_unavailable
 from collector.metrics import to_families
+from collector.models import HealthAnswer, NodeHealth, NodeReference, Problem
 from collector.snapshot import Snapshot
 
 SCRAPE_RESERVE_SECONDS: Final = 0.5  # of the scraper's own timeout, for the way there and back
@@ -74,7 +75,11 @@ async def metrics(
     "/health",
     summary="Is the node well?",
     response_class=JSONResponse,
-    responses={HTTPStatus.SERVICE_UNAVAILABLE.value: {"description": "It is not, with the reason"}},
+    responses={
+        HTTPStatus.OK.value: {"model": HealthAnswer, "description": "They are all well"},
+        HTTPStatus.SERVICE_UNAVAILABLE.value: {"model": HealthAnswer, "description": "One is not, with the reason"},
+        HTTPStatus.NOT_FOUND.value: {"model": Problem, "description": "No node of that name is watched here"},
+    },
 )
 async def health(
     fleet: WatchedFleet,
@@ -84,14 +89,16 @@ async def health(
     watched = fleet.nodes.values() if node is None else [find_node(fleet, node)]
     probes = ("identity", "supervisors")
     snapshots = await asyncio.gather(*(one.snapshot(QUESTION_SECONDS, probes) for one in watched))
-    named = [
-        {"name": found.name, "creation": found.peer and found.peer.creation, "instance_id": found.instance_id}
-        for found in snapshots
-    ]
-    if reason := why_unavailable(snapshots):
-        body = {"status": "unavailable", "reason": reason, "nodes": named}
-        return JSONResponse(body, status_code=HTTPStatus.SERVICE_UNAVAILABLE)
-    return JSONResponse({"status": "ok", "nodes": named})
+    reason = why_unavailable(snapshots)
+    answer = HealthAnswer(
+        status="ok" if reason is None else "unavailable",
+        reason=reason,
+        nodes=[
+            NodeHealth(**NodeReference.of(found).model_dump(), reason=why_unavailable([found])) for found in snapshots
+        ],
+    )
+    status = HTTPStatus.OK if reason is None else HTTPStatus.SERVICE_UNAVAILABLE
+    return JSONResponse(answer.model_dump(mode="json", exclude={"reason"} if reason is None else None), status)
 
 
 @router.get("/livez", summary="Is this program alive?")
@@ -128,7 +135,7 @@ _FIRST_PAGE: Final = """<!doctype html>
 <dl>
   <dt><a href="/metrics">/metrics</a></dt><dd>vital signs of every node, for Prometheus</dd>
   <dt><a href="/health">/health</a></dt><dd>200 when the nodes are well, 503 with the reason when not</dd>
-  <dt><a href="/api/v1/nodes">/api/v1/nodes</a></dt><dd>the same as JSON; below a node: /memory and /system</dd>
+  <dt><a href="/api/v1/nodes">/api/v1/nodes</a></dt><dd>the nodes as JSON; below each /memory and /system</dd>
   <dt><a href="/openapi.json">/openapi.json</a></dt><dd>all of the API, with examples</dd>
   <dt><a href="/livez">/livez</a>, <a href="/readyz">/readyz</a></dt><dd>this program's own probes</dd>
 </dl>

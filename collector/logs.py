@@ -9,6 +9,7 @@ The event loop never writes them: whoever reads our output may stop reading, and
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ from datetime import UTC, datetime
 from logging.handlers import QueueHandler, QueueListener
 from typing import Final, Literal, TextIO
 
+MAX_WAITING_LINES: Final = 1000  # some hours of a quiet day; beyond them nobody reads what we print
 LAST_LINES_SECONDS: Final = 0.2  # at the end, for a reader of our output that may have gone
 
 LogFormat = Literal["auto", "json", "text"]
@@ -62,14 +64,15 @@ class TextFormatter(logging.Formatter):
 
 def set_up_logging(log_format: LogFormat, stream: TextIO | None = None) -> None:
     """Send everything from INFO on to ``stream`` (standard output), replacing what was set up before."""
-    stream = sys.stdout if stream is None else stream
+    stream = stream or sys.stdout or io.StringIO()  # there is none when it was closed before we began
+    logging.raiseExceptions = False  # or each line that cannot be written would be answered by a page on stderr
     as_text = log_format == "text" or (log_format == "auto" and stream.isatty())
     handler = logging.StreamHandler(stream)
     handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # One line per change of state, none per request: these two would tell of their own doings.
-    for chatty in ("httpx", "uvicorn.error"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
 
 @contextlib.contextmanager
@@ -80,7 +83,7 @@ def in_a_thread(end_at_once: Callable[[int], object] = os._exit) -> Iterator[Non
     """
     root = logging.getLogger()
     handlers = root.handlers
-    lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    lines: queue.Queue[logging.LogRecord] = queue.Queue(MAX_WAITING_LINES)
     listener = QueueListener(lines, *handlers)
     listener.start()
     root.handlers = [_AsItIs(lines)]
@@ -102,3 +105,7 @@ class _AsItIs(QueueHandler):
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         return record
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(queue.Full):  # nobody reads: the newest lines are lost, and nobody waits
+            super().enqueue(record)

@@ -160,6 +160,9 @@ class NodeAnswer(Answer):
     """What a node is. The last fields are null while it does not answer."""
 
     connection: ConnectionState
+    trouble: str | None = Field(
+        description="Why the node is not connected or does not answer; null when it does.", examples=[None]
+    )
     otp_release: str | None = Field(examples=["26"])
     erts_version: str | None = Field(examples=["14.2.1"])
     uptime_seconds: float | None = Field(examples=[86_400.5])
@@ -174,6 +177,7 @@ class NodeAnswer(Answer):
             Answer.head(snapshot)
             | {
                 "connection": ConnectionState.of(state),
+                "trouble": None if (why := snapshot.why_no("identity")) is None else str(why),
                 "otp_release": identity and identity.otp_release,
                 "erts_version": identity and identity.erts_version,
                 "uptime_seconds": identity and round(identity.uptime_seconds, 3),
@@ -194,6 +198,20 @@ class Problem(BaseModel):
     status: int = Field(examples=[503])
     detail: str = Field(examples=["tai_autonomics@127.0.0.1 on port 9100: nothing listens there"])
     node: NodeReference | None = Field(default=None, description="The node that the error is about.")
+
+
+class NodeHealth(NodeReference):
+    """One node as `/health` has it."""
+
+    reason: str | None = Field(description="Why it is unavailable; null when it is not.", examples=[None])
+
+
+class HealthAnswer(BaseModel):
+    """The playbook's health: ``status``, and the worst ``reason`` when something is unavailable."""
+
+    status: Literal["ok", "unavailable"] = Field(examples=["unavailable"])
+    reason: str | None = Field(default=None, examples=["supervisor governance_sup not running"])
+    nodes: list[NodeHealth]
 
 
 class NodesAnswer(BaseModel):

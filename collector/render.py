@@ -49,7 +49,9 @@ def node_table(answer: NodeAnswer) -> RenderableType:
     facts.add_column(style="dim", overflow="fold")
     facts.add_column(overflow="fold")
     connection = answer.connection
-    if connection.state == "up":
+    if connection.state == "up" and answer.trouble is not None:
+        facts.add_row("connection", Text(f"up, but {answer.trouble}", "bold red"))
+    elif connection.state == "up":
         facts.add_row("connection", Text(f"up, as {connection.own_name}", "green"))
     else:
         facts.add_row("connection", Text(f"down: {connection.reason}", "bold red"))

@@ -1,17 +1,19 @@
-"""Run the collector: one process, one event loop, until SIGTERM or Ctrl-C and nothing else ends it."""
+"""Run the collector: one process, one event loop, until SIGTERM or Ctrl-C. Nothing else ends it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import signal
 import socket
 from collections.abc import Coroutine, Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from agent.handshake import Cookie
 from agent.node import Node
@@ -25,6 +27,8 @@ from collector.settings import Address, Settings, SettingsError
 from collector.vitals import log_vital_signs
 
 LAST_ANSWERS_SECONDS: Final = 0.6  # for answers on their way when we are told to end: within a second all is over
+FIRST_REQUEST_SECONDS: Final = 10.0  # for a request to come on a new connection
+SAME_COMPLAINT_SECONDS: Final = 60.0
 KEEP_ALIVE_SECONDS: Final = 75  # longer than the usual scrape interval, so that a scraper keeps its connection
 
 _LOG: Final = logging.getLogger(__name__)
@@ -59,10 +63,13 @@ async def _serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str],
             lifespan="off",
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            http=_Impatient,
+            ws="none",
         )
     )
     address = Address(*listener.getsockname()[:2])
     stopped = _on_stop_signals()
+    asyncio.get_running_loop().set_exception_handler(_Complaints())
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(fleet)
         stack.enter_context(_in_background("vital signs", log_vital_signs(fleet, settings.vitals_interval_seconds)))
@@ -75,7 +82,37 @@ async def _serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str],
     await asyncio.wait({serving}, timeout=LAST_ANSWERS_SECONDS)
     serving.cancel()
     await asyncio.wait({serving})
+    if not serving.cancelled():
+        serving.result()  # raises what ended the server by itself, which nothing should
     _LOG.info("ended")
+
+
+class _Impatient(H11Protocol):
+    """uvicorn's HTTP, but a connection on which no request comes is let go: others need its descriptor."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self.loop.call_later(FIRST_REQUEST_SECONDS, self._give_up)
+
+    def _give_up(self) -> None:
+        has_request: object = self.cycle  # None until then, which its annotation forgets
+        if has_request is None and not self.transport.is_closing():
+            self.transport.abort()
+
+
+class _Complaints:
+    """Logs what the event loop complains of, each complaint once a minute: it may come a thousand times a second."""
+
+    def __init__(self) -> None:
+        self._told_at: dict[str, float] = {}
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Take a complaint (the loop calls this)."""
+        message = str(context.get("message"))
+        if loop.time() - self._told_at.get(message, -math.inf) >= SAME_COMPLAINT_SECONDS:
+            self._told_at[message] = loop.time()
+            _LOG.error(message, exc_info=context.get("exception"))
 
 
 class _Server(uvicorn.Server):
@@ -97,6 +134,9 @@ def _on_stop_signals() -> asyncio.Future[None]:
 
     for stop_signal in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(stop_signal, stop)
+    # These would end a process that does not know them, and somebody will send one so that settings are read again.
+    for other in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        loop.add_signal_handler(other, _LOG.warning, "settings are read at start only; %s does nothing", other.name)
     return stopped
 
 
@@ -119,6 +159,10 @@ def _log_bug(task: asyncio.Task[None]) -> None:
 def _listen(address: Address) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
-        return socket.create_server((address.host, address.port), family=family)
+        listener = socket.create_server((address.host, address.port), family=family)
     except OSError as error:
-        raise SettingsError(f"--listen {address}: {error.strerror or error}") from None
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        raise SettingsError(f"cannot listen on {address}: {why}; give another address by --listen") from None
+    # asyncio does this for listeners of its own; without it each answer on a kept connection is some 40 ms late.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener

@@ -10,6 +10,7 @@ variable or a file is wrong helps nobody.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -68,12 +69,26 @@ class Address:
 def _to_list(value: object) -> object:
     if not isinstance(value, str | list | tuple):
         raise ValueError("neither a text nor a list")  # noqa: TRY004  # pydantic wants a ValueError
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return [part for item in value for part in (map(str.strip, item.split(",")) if isinstance(item, str) else [item])]
 
 
 def _not_empty(value: object) -> object:
     if value == "":  # of an unset variable, say; as a path it would be the current folder
         raise ValueError("it is empty")
+    return value
+
+
+def _to_url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^/\s]+(/\S*)?", value):
+        raise ValueError(f"{value!r} is no URL of http or https")
+    return value
+
+
+def _no_truth(value: object) -> object:
+    if isinstance(value, bool):  # Python takes true for 1, as a file may have it
+        raise ValueError("neither true nor false is a number")  # noqa: TRY004
     return value
 
 
@@ -125,20 +140,20 @@ class Settings(BaseModel):
         BeforeValidator(_to_list),
         AfterValidator(_all_different),
     ] = Field(default=(), description="a node to watch: name@host, or name@host:port when no epmd runs there")
-    cookie_file: Annotated[Path, BeforeValidator(_not_empty)] | None = Field(
+    cookie_file: Annotated[Path, BeforeValidator(_not_empty), AfterValidator(Path.expanduser)] | None = Field(
         default=None, description="the file that holds the cluster's cookie (default: ~/.erlang.cookie)"
     )
     own_name: Annotated[str, AfterValidator(_to_own_name)] | None = Field(
         default=None, description="a fixed name for us, name or name@host (default: each node gives us one)"
     )
-    epmd_port: int = Field(
+    epmd_port: Annotated[int, BeforeValidator(_no_truth)] = Field(
         default=4369, ge=1, le=65_535, description="the port of epmd on the nodes' hosts, 1 to 65535"
     )
     listen: Annotated[Address, BeforeValidator(_to_address)] = Field(
         default=Address("127.0.0.1", DEFAULT_PORT), description="address:port to serve on"
     )
-    url: str | None = Field(
-        default=None, description="where the command line finds the collector (default: http://127.0.0.1:9750)"
+    url: Annotated[str, AfterValidator(_to_url)] | None = Field(
+        default=None, description="where the command line finds the collector (default: where it listens, http://127.0.0.1:9750)"
     )
     insecure_no_auth: bool = Field(
         default=False, description="true to serve the API to everybody when listening beyond this machine, else false"
@@ -146,7 +161,7 @@ class Settings(BaseModel):
     expected_supervisors: Annotated[tuple[str, ...], BeforeValidator(_to_list)] = Field(
         default=(), description="registered names of supervisors that must run for /health to be ok"
     )
-    vitals_interval_seconds: float = Field(
+    vitals_interval_seconds: Annotated[float, BeforeValidator(_no_truth)] = Field(
         default=60.0, ge=1.0, le=86_400.0, description="seconds between two log lines of vital signs, 1 to 86400"
     )
     log_format: Literal["auto", "json", "text"] = Field(
@@ -215,7 +230,7 @@ def _from_environment(environ: Mapping[str, str], mistakes: list[str]) -> list[t
 def _from_file(file: Path | None, environ: Mapping[str, str], mistakes: list[str]) -> list[tuple[str, str, object]]:
     if file is None and CONFIG_VARIABLE in environ:
         file = Path(environ[CONFIG_VARIABLE])
-    if file is None and not DEFAULT_FILE.exists():
+    if file is None and not os.path.exists(DEFAULT_FILE):  # noqa: PTH110  # Path's raises where we may not look
         return []
     path = file or DEFAULT_FILE
     try:

@@ -14,13 +14,17 @@ from collector.fleet import QUESTION_SECONDS, Fleet
 from collector.health import why_unavailable
 from collector.snapshot import Snapshot
 
+FIRST_LINE_SECONDS: Final = 5.0  # an instance that does not live for a minute leaves one line at least
+
 _LOG: Final = logging.getLogger(__name__)
 
 
 async def log_vital_signs(fleet: Fleet, interval_seconds: float) -> None:
-    """Log a line for each node at each interval, for ever."""
+    """Log a line for each node, soon and then at each interval, for ever."""
+    pause_seconds = min(interval_seconds, FIRST_LINE_SECONDS)
     while True:
-        await asyncio.sleep(interval_seconds)
+        await asyncio.sleep(pause_seconds)
+        pause_seconds = interval_seconds
         for snapshot in await fleet.snapshots(QUESTION_SECONDS):
             if reason := why_unavailable([snapshot]):
                 _LOG.warning("vital signs: %s", reason, extra=vital_signs(snapshot))

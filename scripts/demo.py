@@ -32,7 +32,9 @@ def main() -> None:
     erl = otp25()
     if erl is None:
         sys.exit("demo: there is no erl on PATH; run make setup.")
-    signal.signal(signal.SIGTERM, _end)
+    # All three by name: a shell that starts us in the background lets us ignore Ctrl-C.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     try:
         with ExitStack() as stack:
             run(stack, erl, listen)
@@ -54,7 +56,10 @@ def run(stack: ExitStack, erl: Path, listen: str) -> None:
         say(f"beamwarden: {entry['message']}")
         if entry["message"].startswith("serving on "):
             explain(entry["message"].removeprefix("serving on "), beam)
-    sys.exit(f"demo: beamwarden ended with {collector.wait()}.")
+    sys.exit(
+        f"demo: beamwarden ended with {collector.wait()}. If another one runs, give this one another address: "
+        "make demo LISTEN=127.0.0.1:9751"
+    )
 
 
 def explain(url: str, beam: Beam) -> None:

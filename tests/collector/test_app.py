@@ -3,8 +3,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from collector.app import create_app
 from collector.settings import Settings, load_settings
-from tests.collector_fakes import FakeSession, assert_problem, fleet_of, serving
+from tests.collector_fakes import NODE, FakeSession, assert_problem, fleet_down, fleet_of, serving, serving_on_a_port
 
 OF_THE_API = ["/api/v1/nodes", "/api/v1/nodes/-", "/api/v1/nodes/-/memory", "/api/v1/nodes/-/system"]
 FOR_EXPORTERS = ["/metrics", "/health", "/livez", "/readyz", "/", "/openapi.json"]
@@ -63,3 +64,12 @@ async def test_small_and_large_answers_survive_compression(path: str) -> None:
     response = await get(Settings(), path, {"Accept-Encoding": "gzip"})
     assert response.status_code == 200
     assert ("content-encoding" in response.headers) == (len(response.content) >= 500)
+
+
+@pytest.mark.parametrize("path", ["/livez", "/metrics", "/health", "/api/v1/nodes"])
+def test_head_is_answered_as_get_without_a_body(path: str) -> None:
+    with serving_on_a_port(create_app(fleet_down(NODE), listening_on("127.0.0.1:9750"))) as url:
+        head, get = httpx.head(url + path, trust_env=False), httpx.get(url + path, trust_env=False)
+    assert head.status_code == get.status_code
+    assert head.headers["content-type"] == get.headers["content-type"]
+    assert head.content == b""

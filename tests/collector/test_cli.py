@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -391,3 +392,22 @@ def test_serve_has_an_option_for_every_setting_but_that_of_the_command_line() ->
     command = typer.main.get_command(cli.app)
     options = {parameter.name for parameter in command.commands["serve"].params}  # type: ignore[attr-defined]
     assert options - {"config", "help"} == set(Settings.model_fields) - {"url"}
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_a_node_that_is_down_is_shown_and_ends_with_1(run: Run, arguments: tuple[str, ...]) -> None:
+    with serving_on_a_port(create_app(fleet_down(NODE), load_settings({}, {}))) as url:
+        ran = run("node", "--url", url, *arguments)
+    assert ran.status == 1
+    assert "nothing listens there" in ran.output
+    assert ran.errors == ""
+
+
+def test_an_output_that_knows_no_bars_still_shows_the_numbers(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", plain)
+    with serving_on_a_port(create_app(fleet_of(FakeSession()), load_settings({}, {}))) as url:
+        run("memory", "--url", url)
+    plain.flush()
+    assert isinstance(plain.buffer, io.BytesIO)
+    assert b"processes" in plain.buffer.getvalue()

@@ -189,7 +189,7 @@ async def test_a_healthy_node_is_ok() -> None:
     assert response.status_code == 200
     assert response.json() == {
         "status": "ok",
-        "nodes": [{"name": NODE, "creation": CREATION, "instance_id": INSTANCE_ID}],
+        "nodes": [{"name": NODE, "creation": CREATION, "instance_id": INSTANCE_ID, "reason": None}],
     }
 
 
@@ -211,11 +211,23 @@ async def test_health_asks_only_what_it_needs() -> None:
 async def test_a_node_that_is_down_is_unavailable() -> None:
     response = await health_of(fleet_down(NODE))
     assert response.status_code == 503
+    reason = f"node not connected: {NODE} on port 9100: nothing listens there"
     assert response.json() == {
         "status": "unavailable",
-        "reason": f"node not connected: {NODE} on port 9100: nothing listens there",
-        "nodes": [{"name": NODE, "creation": None, "instance_id": None}],
+        "reason": reason,
+        "nodes": [{"name": NODE, "creation": None, "instance_id": None, "reason": reason}],
     }
+
+
+async def test_of_several_reasons_the_worst_is_told_and_each_node_has_its_own() -> None:
+    session = FakeSession()
+    session.behaviours["erlang:whereis"] = UNDEFINED
+    down = FakeNode(OTHER_NODE)
+    answer = (await health_of(Fleet([watch(FakeNode(NODE, session)), watch(down)]))).json()
+    assert answer["reason"].startswith(f"{OTHER_NODE}: node not connected")
+    first, second = (node["reason"] for node in answer["nodes"])
+    assert first.startswith("supervisor ")
+    assert second.startswith("node not connected")
 
 
 async def test_a_node_that_does_not_answer_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import io
 import pytest
 from rich.console import Console, RenderableType
 
-from agent.errors import NodeUnreachable
+from agent.errors import DeadlineExceeded, NodeUnreachable
 from agent.node import Down, Up
 from agent.probes.identity import NodeIdentity
 from agent.probes.memory import Memory
@@ -146,6 +146,13 @@ def test_a_node_that_is_up(width: int, golden: str) -> None:
 @pytest.mark.parametrize(("width", "golden"), [(80, DOWN_AT_80), (40, DOWN_AT_40)])
 def test_of_a_node_that_is_down_all_else_is_not_known_and_nothing_is_zero(width: int, golden: str) -> None:
     assert printed(node_table(node_down(f"{NODE} on port 9100: nothing listens there")), width) == golden
+
+
+def test_a_node_that_hangs_is_not_shown_as_well() -> None:
+    late = DeadlineExceeded(f"{NODE} gave no answer within 2 s")
+    answer = node_up(snapshot(identity=failed(late), supervisors=failed(late)))
+    assert answer.trouble == str(late)
+    assert f"up, but {NODE} gave no answer within 2 s" in printed(node_table(answer))
 
 
 def test_a_supervisor_that_does_not_run_is_told() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import stat
 import traceback
 from collections.abc import Callable, Mapping
@@ -499,3 +500,36 @@ def test_what_kubernetes_sets_beside_a_service_of_our_name_is_no_setting(variabl
 def test_an_empty_cookie_file_is_not_the_current_folder() -> None:
     (told,) = mistakes({}, {"BEAMWARDEN_COOKIE_FILE": ""})
     assert told.startswith("BEAMWARDEN_COOKIE_FILE (environment): it is empty; it should be the file")
+
+
+@pytest.mark.parametrize("key", ["epmd_port", "vitals_interval_seconds"])
+def test_true_is_no_number(key: str, tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text(f"{key} = true\n")
+    (told,) = mistakes({}, {}, file)
+    assert told.startswith(f"{file}: {key}: neither true nor false is a number; it should be ")
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home-of-a-test")
+    settings = load_settings({}, {"BEAMWARDEN_COOKIE_FILE": "~/.erlang.cookie"})
+    assert settings.cookie_file == Path("/home-of-a-test/.erlang.cookie")
+
+
+@pytest.mark.parametrize("url", ["", "foo", "ftp://a", "http://", "127.0.0.1:9750"])
+def test_a_wrong_url_is_named_with_its_place(url: str) -> None:
+    (told,) = mistakes({}, {"BEAMWARDEN_URL": url})
+    assert told.startswith(f"BEAMWARDEN_URL (environment): {url!r} is no URL of http or https; it should be where")
+
+
+def test_a_flag_that_may_be_repeated_may_have_commas_too() -> None:
+    settings = load_settings({"node": ["a@h,b@h", "c@h"]}, {})
+    assert [str(target) for target in settings.node] == ["a@h", "b@h", "c@h"]
+
+
+def test_a_folder_that_we_may_not_look_into_has_no_file_for_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "stat", refuse)
+    assert load_settings({}, {}).node == ()
