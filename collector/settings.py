@@ -153,7 +153,8 @@ class Settings(BaseModel):
         default=Address("127.0.0.1", DEFAULT_PORT), description="address:port to serve on"
     )
     url: Annotated[str, AfterValidator(_to_url)] | None = Field(
-        default=None, description="where the command line finds the collector (default: where it listens, http://127.0.0.1:9750)"
+        default=None,
+        description="where the command line finds the collector (default: where it listens, http://127.0.0.1:9750)",
     )
     insecure_no_auth: bool = Field(
         default=False, description="true to serve the API to everybody when listening beyond this machine, else false"
