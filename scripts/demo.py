@@ -7,7 +7,7 @@ we end.
 from __future__ import annotations
 
 import argparse
-import json
+import re
 import signal
 import subprocess
 import sys
@@ -47,15 +47,14 @@ def run(stack: ExitStack, erl: Path, listen: str) -> None:
     beam = stack.enter_context(Beam(erl, name="tai_autonomics@127.0.0.1", applications=["tai_autonomics"]))
     say(f"A node runs: {beam.name}, process {beam.pid}.")
     command = [str(BEAMWARDEN), "serve", "--node", beam.target, "--cookie-file", str(beam.cookie_file)]
-    command += ["--listen", listen, "--expected-supervisors", SUPERVISORS, "--log-format", "json"]
+    command += ["--listen", listen, "--expected-supervisors", SUPERVISORS, "--log-format", "text"]
     collector = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     stack.callback(stop, collector)
     assert collector.stdout is not None
     for line in collector.stdout:
-        entry = json.loads(line)
-        say(f"beamwarden: {entry['message']}")
-        if entry["message"].startswith("serving on "):
-            explain(entry["message"].removeprefix("serving on "), beam)
+        say(line.rstrip())
+        if serving := re.search(r"serving on (\S+)", line):
+            explain(serving[1], beam)
     sys.exit(
         f"demo: beamwarden ended with {collector.wait()}. If another one runs, give this one another address: "
         "make demo LISTEN=127.0.0.1:9751"
