@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 from http import HTTPStatus
 from typing import Annotated, Any, Final
@@ -68,18 +69,18 @@ router = APIRouter(prefix=PREFIX, tags=["nodes"], responses=_problems(HTTPStatus
 @router.get("/nodes", summary="All nodes that are watched")
 async def list_nodes(fleet: WatchedFleet) -> NodesAnswer:
     """Say of each node whether it is connected, what runs there and which expected supervisors do."""
-    snapshots = await fleet.snapshots(QUESTION_SECONDS, ("identity", "supervisors"))
-    watched = fleet.nodes.values()
-    return NodesAnswer(
-        nodes=[NodeAnswer.of(snapshot, node.node.state) for snapshot, node in zip(snapshots, watched, strict=True)]
-    )
+    return NodesAnswer(nodes=await asyncio.gather(*map(_describe, fleet.nodes.values())))
 
 
 @router.get("/nodes/{node}", summary="One node", responses=_problems(HTTPStatus.NOT_FOUND))
 async def show_node(node: Node) -> NodeAnswer:
     """Say whether the node is connected, what runs there and which expected supervisors do."""
-    snapshot = await node.snapshot(QUESTION_SECONDS, ("identity", "supervisors"))
-    return NodeAnswer.of(snapshot, node.node.state)
+    return await _describe(node)
+
+
+async def _describe(node: WatchedNode) -> NodeAnswer:
+    state = node.node.state  # before asking: afterwards the node may be in its next life
+    return NodeAnswer.of(await node.snapshot(QUESTION_SECONDS, ("identity", "supervisors")), state)
 
 
 @router.get("/nodes/{node}/memory", summary="Memory by kind", responses=_OF_A_NODE)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from agent.errors import RemoteError, WorkerDied
+from agent.names import NodeName
 from agent.terms import UNDEFINED, Atom
 from collector import api, models
 from collector.app import create_app
@@ -253,6 +256,23 @@ async def test_an_unknown_path_is_a_problem(path: str) -> None:
 async def test_nothing_can_be_changed(path: str, method: str) -> None:
     async with serving(fleet_down(NODE)) as client:
         assert_problem(await client.request(method, path), 405, "method-not-allowed")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nodes", "/api/v1/nodes/-"])
+async def test_an_answer_is_of_one_life_of_the_node(path: str) -> None:
+    first, second = FakeSession(), FakeSession(creation=CREATION + 1)
+    second.own = dataclasses.replace(second.own, creation=8, name=NodeName("NEXTLIFE", "127.0.0.1"))
+    node = FakeNode(NODE, first)
+    first.hold()
+    async with serving(Fleet([watch(node)])) as client:
+        asked = asyncio.create_task(client.get(path))
+        await first.was_called()
+        node.connect(second)
+        first.release()
+        body = (await asked).json()
+    answer = body["nodes"][0] if "nodes" in body else body
+    assert answer["node"]["creation"] == CREATION
+    assert answer["connection"]["own_name"] == str(first.own.name)
 
 
 # ------------------------------------------------------------------------------------------------------------- OpenAPI
