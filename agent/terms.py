@@ -36,19 +36,18 @@ Term: TypeAlias = (
 class Atom:
     """An Erlang atom: a name that is equal only to itself, never to a ``str``, ``bool`` or ``None``."""
 
-    __slots__ = ("_hash", "name")
+    __slots__ = ("name",)
 
     name: str
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._hash = hash((Atom, name))
 
     def __eq__(self, other: object) -> bool:
         return self is other or (other.__class__ is Atom and self.name == other.name)
 
     def __hash__(self) -> int:
-        return self._hash
+        return hash(self.name)
 
     def __repr__(self) -> str:
         return f"Atom({self.name!r})"
@@ -167,6 +166,8 @@ _HASHED_AS_ITSELF_BITS: Final = 60
 
 def identity(term: Term) -> Hashable:
     """Return a value that is equal for two terms exactly when Erlang says ``=:=`` of them (OTP 27's, for ``-0.0``)."""
+    if isinstance(term, (Atom, bytes)):  # most keys
+        return term
     if isinstance(term, float):
         return (float, struct.pack(">d", term))
     if isinstance(term, int) and term.bit_length() > _HASHED_AS_ITSELF_BITS:

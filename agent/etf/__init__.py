@@ -10,6 +10,6 @@ Source: https://www.erlang.org/doc/apps/erts/erl_ext_dist.html; tag names below 
 """
 
 from agent.etf.decode import DEFAULT_LIMITS, Limits, Reader, decode, decode_prefix
-from agent.etf.encode import encode
+from agent.etf.encode import Fragment, encode
 
-__all__ = ["DEFAULT_LIMITS", "Limits", "Reader", "decode", "decode_prefix", "encode"]
+__all__ = ["DEFAULT_LIMITS", "Fragment", "Limits", "Reader", "decode", "decode_prefix", "encode"]

@@ -6,10 +6,9 @@ import math
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import repeat
 from typing import Final
 
 from agent.errors import DecodeError
@@ -29,7 +28,7 @@ from agent.terms import (
 )
 
 MAX_TERM_BYTES: Final = 16 * 1024 * 1024  # no question of ours has an answer of this size; a caller may allow less
-MAX_TERMS: Final = 1_000_000  # one byte on the wire (an empty list) takes up to 64 bytes here
+MAX_TERMS: Final = 1_000_000  # one takes up to 64 bytes here, up to 160 inside of a map's key, besides its characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +104,27 @@ class Reader:
 
     def term(self, depth: int = 0) -> Term:
         """Read the next term, which is inside of ``depth`` others."""
-        if depth > self._limits.max_depth:
+        return self.elements(1, depth)[0]
+
+    def elements(self, count: int, depth: int) -> list[Term]:
+        """Read the next ``count`` terms, which are inside of ``depth`` others.
+
+        One loop does it all: most of the time that a term takes goes into calls, and each level of nesting has to do
+        with two of Python's frames.
+        """
+        if count and depth > self._limits.max_depth:
             raise DecodeError(f"terms nest deeper than {self._limits.max_depth}")
-        read = _READERS.get(tag := self.byte())
-        if read is None:
-            raise DecodeError(f"tag {tag} at byte {self.position - 1} is not one that a peer may send")
-        return read(self, depth + 1)
+        data, terms, inside = self._data, [], depth + 1
+        for _ in range(count):
+            try:
+                read = _READERS[data[self.position]]
+            except IndexError:
+                raise DecodeError("the term ends too early") from None
+            except KeyError as tag:
+                raise DecodeError(f"tag {tag} at byte {self.position} is not one that a peer may send") from None
+            self.position += 1
+            terms.append(read(self, inside))
+        return terms
 
     def tuple_arity(self) -> int:
         """Read the head of a tuple; its elements are the next terms."""
@@ -143,29 +157,37 @@ class Reader:
         """Read a big-endian unsigned integer of ``size`` bytes."""
         return int.from_bytes(self.take(size), "big")
 
-    def elements(self, count: int, depth: int) -> Iterator[Term]:
-        """Return the next ``count`` terms, each read when it is taken, once the limits allow as many."""
-        self.count(count)
-        if count > len(self._data) - self.position:  # the shortest term takes one byte
-            raise DecodeError(f"{count} terms are announced and {len(self._data) - self.position} bytes are there")
-        return map(self.term, repeat(depth, count))  # no Python loop: it would be a frame more for each level
+    def announced(self, terms: int) -> int:
+        """Count terms that follow; return their number, once the limits and the bytes that are there allow as many."""
+        self.count(terms)
+        if terms > len(self._data) - self.position:  # the shortest term takes one byte
+            raise DecodeError(f"{terms} terms are announced and {len(self._data) - self.position} bytes are there")
+        return terms
 
     def count(self, terms: int) -> None:
-        """Count terms that are about to be read."""
+        """Count terms that are about to be read, and what takes as much memory."""
         self._terms_left -= terms
         if self._terms_left < 0:
             raise DecodeError(f"more than {self._limits.max_terms} terms in one")
 
     def atom(self) -> Atom:
-        """Read a term that must be an atom; anything else is not entered (pids in pids would nest unseen)."""
+        """Read a term that must be an atom; anything else is not entered (pids in pids would nest unseen).
+
+        Such an atom is part of an identifier, which takes as much memory as three terms.
+        """
+        self.count(2)
         read = _ATOM_READERS.get(tag := self.byte())
         if read is None:
             raise DecodeError(f"an atom was expected, not tag {tag}")
         return read(self, 0)
 
 
-@lru_cache(maxsize=4096)  # the same few hundred names come again and again; a flood of others pushes each other out
-def _atom(name: bytes, encoding: str) -> Atom:
+def _read_atom(reader: Reader, size: int, encoding: str) -> Atom:
+    name = reader.take(size)
+    return _known_atom(name, encoding) if size <= _MAX_KNOWN_ATOM_BYTES else _new_atom(name, encoding)
+
+
+def _new_atom(name: bytes, encoding: str) -> Atom:
     try:
         text = name.decode(encoding)
     except UnicodeDecodeError:
@@ -173,6 +195,11 @@ def _atom(name: bytes, encoding: str) -> Atom:
     if len(text) > MAX_ATOM_CHARACTERS:
         raise DecodeError(f"an atom of {len(text)} characters is over the limit of {MAX_ATOM_CHARACTERS}")
     return Atom(text)
+
+
+# The same few hundred names come again and again. A flood of others pushes each other out, and holds at most 2 MB.
+_known_atom = lru_cache(maxsize=3072)(_new_atom)
+_MAX_KNOWN_ATOM_BYTES: Final = 64
 
 
 def _read_big(reader: Reader, size: int) -> int:
@@ -206,8 +233,8 @@ def _read_string(reader: Reader, _depth: int) -> list[Term]:
 
 
 def _read_list(reader: Reader, depth: int) -> Term:
-    elements = list(reader.elements(reader.unsigned(4), depth))
-    tail = reader.term(depth)
+    elements = reader.elements(reader.announced(reader.unsigned(4)) + 1, depth)
+    tail = elements.pop()
     if isinstance(tail, list):
         return elements + tail if tail else elements
     if not elements:
@@ -217,9 +244,13 @@ def _read_list(reader: Reader, depth: int) -> Term:
     return ImproperList(tuple(elements), tail)
 
 
+_MAP_TERMS: Final = 4  # a map and its index take as much memory as so many terms, and each pair as two more
+
+
 def _read_map(reader: Reader, depth: int) -> Map:
     arity = reader.unsigned(4)
-    flat = iter(list(reader.elements(2 * arity, depth)))  # a list first: reading inside of Map() takes more frames
+    reader.count(_MAP_TERMS + 2 * arity)
+    flat = iter(reader.elements(reader.announced(2 * arity), depth))
     entries = Map(zip(flat, flat, strict=True))
     if len(entries) != arity:
         raise DecodeError("a map has the same key twice")
@@ -242,6 +273,7 @@ def _read_reference(reader: Reader, creation_size: int) -> Reference:
     count = reader.unsigned(2)
     if not 1 <= count <= tags.MAX_REFERENCE_WORDS:
         raise DecodeError(f"a reference has 1 to {tags.MAX_REFERENCE_WORDS} words, not {count}")
+    reader.count(count)
     node, creation = reader.atom(), reader.unsigned(creation_size)
     return Reference(node, creation, struct.unpack(f">{count}I", reader.take(4 * count)))
 
@@ -251,12 +283,12 @@ def _read_old_reference(reader: Reader, _depth: int) -> Reference:
     return Reference(node, reader.byte(), (word,))
 
 
-def _read_pid(reader: Reader, creation_size: int) -> Pid:
-    return Pid(reader.atom(), reader.unsigned(4), reader.unsigned(4), reader.unsigned(creation_size))
+def _read_pid(reader: Reader, numbers: struct.Struct) -> Pid:
+    return Pid(reader.atom(), *numbers.unpack(reader.take(numbers.size)))
 
 
-def _read_port(reader: Reader, id_size: int, creation_size: int) -> Port:
-    return Port(reader.atom(), reader.unsigned(id_size), reader.unsigned(creation_size))
+def _read_port(reader: Reader, numbers: struct.Struct) -> Port:
+    return Port(reader.atom(), *numbers.unpack(reader.take(numbers.size)))
 
 
 def _read_fun(reader: Reader, _depth: int) -> Fun:
@@ -273,34 +305,39 @@ def _read_export(reader: Reader, _depth: int) -> ExportFun:
     return ExportFun(module, function, reader.byte())
 
 
+# ID, Serial, Creation of pids; ID, Creation of ports.
+_III, _IIB = struct.Struct(">III"), struct.Struct(">IIB")
+_IB, _II, _QI = struct.Struct(">IB"), struct.Struct(">II"), struct.Struct(">QI")
+_INT = struct.Struct(">i")
+
 _ATOM_READERS: Final[dict[int, Callable[[Reader, int], Atom]]] = {
-    tags.ATOM_EXT: lambda r, _: _atom(r.take(r.unsigned(2)), "latin-1"),
-    tags.SMALL_ATOM_EXT: lambda r, _: _atom(r.take(r.byte()), "latin-1"),
-    tags.ATOM_UTF8_EXT: lambda r, _: _atom(r.take(r.unsigned(2)), "utf-8"),
-    tags.SMALL_ATOM_UTF8_EXT: lambda r, _: _atom(r.take(r.byte()), "utf-8"),
+    tags.ATOM_EXT: lambda r, _: _read_atom(r, r.unsigned(2), "latin-1"),
+    tags.SMALL_ATOM_EXT: lambda r, _: _read_atom(r, r.byte(), "latin-1"),
+    tags.ATOM_UTF8_EXT: lambda r, _: _read_atom(r, r.unsigned(2), "utf-8"),
+    tags.SMALL_ATOM_UTF8_EXT: lambda r, _: _read_atom(r, r.byte(), "utf-8"),
 }
 
 _READERS: Final[dict[int, Callable[[Reader, int], Term]]] = {
     **_ATOM_READERS,
     tags.SMALL_INTEGER_EXT: lambda r, _: r.byte(),
-    tags.INTEGER_EXT: lambda r, _: int.from_bytes(r.take(4), "big", signed=True),
+    tags.INTEGER_EXT: lambda r, _: _INT.unpack(r.take(4))[0],
     tags.SMALL_BIG_EXT: lambda r, _: _read_big(r, r.byte()),
     tags.LARGE_BIG_EXT: lambda r, _: _read_big(r, r.unsigned(4)),
     tags.NEW_FLOAT_EXT: lambda r, _: _finite(struct.unpack(">d", r.take(8))[0]),
     tags.FLOAT_EXT: _read_old_float,
-    tags.SMALL_TUPLE_EXT: lambda r, depth: tuple(r.elements(r.byte(), depth)),
-    tags.LARGE_TUPLE_EXT: lambda r, depth: tuple(r.elements(r.unsigned(4), depth)),
+    tags.SMALL_TUPLE_EXT: lambda r, depth: tuple(r.elements(r.announced(r.byte()), depth)),
+    tags.LARGE_TUPLE_EXT: lambda r, depth: tuple(r.elements(r.announced(r.unsigned(4)), depth)),
     tags.NIL_EXT: lambda _, __: [],
     tags.STRING_EXT: _read_string,
     tags.LIST_EXT: _read_list,
     tags.MAP_EXT: _read_map,
     tags.BINARY_EXT: lambda r, _: r.take(r.unsigned(4)),
     tags.BIT_BINARY_EXT: _read_bits,
-    tags.PID_EXT: lambda r, _: _read_pid(r, 1),
-    tags.NEW_PID_EXT: lambda r, _: _read_pid(r, 4),
-    tags.PORT_EXT: lambda r, _: _read_port(r, 4, 1),
-    tags.NEW_PORT_EXT: lambda r, _: _read_port(r, 4, 4),
-    tags.V4_PORT_EXT: lambda r, _: _read_port(r, 8, 4),
+    tags.PID_EXT: lambda r, _: _read_pid(r, _IIB),
+    tags.NEW_PID_EXT: lambda r, _: _read_pid(r, _III),
+    tags.PORT_EXT: lambda r, _: _read_port(r, _IB),
+    tags.NEW_PORT_EXT: lambda r, _: _read_port(r, _II),
+    tags.V4_PORT_EXT: lambda r, _: _read_port(r, _QI),
     tags.REFERENCE_EXT: _read_old_reference,
     tags.NEW_REFERENCE_EXT: lambda r, _: _read_reference(r, 1),
     tags.NEWER_REFERENCE_EXT: lambda r, _: _read_reference(r, 4),

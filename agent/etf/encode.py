@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from agent.errors import EncodeError
@@ -24,20 +26,36 @@ from agent.terms import (
 )
 
 
-def encode(term: Term) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A term encoded once, to be put into many others. It counts as one level of nesting, whatever is in it."""
+
+    data: bytes
+
+    @classmethod
+    def of(cls, term: Term) -> Fragment:
+        """Encode a term. Raises `EncodeError` as `encode` does."""
+        return cls(encode(term)[1:])
+
+
+def encode(term: Term | tuple[Term | Fragment, ...]) -> bytes:
     """Encode one term, version byte included. Raises `EncodeError` for a value that is no Erlang term."""
     out = bytearray([tags.VERSION])
-    _write(out, term, 0)
+    _write(out, (term,), 0)
     return bytes(out)
 
 
-def _write(out: bytearray, term: Term, depth: int) -> None:
-    write = _WRITERS.get(type(term))
-    if write is None:
-        raise EncodeError(f"a {type(term).__name__} is no Erlang term: use Atom, bytes, int, float, list, tuple or Map")
-    if depth > tags.MAX_TERM_DEPTH:
-        raise EncodeError(f"terms nest deeper than {tags.MAX_TERM_DEPTH}")
-    write(out, term, depth + 1)
+def _write(out: bytearray, terms: Iterable[object], depth: int) -> None:
+    """Write terms one after the other; each is inside of ``depth`` others."""
+    for term in terms:
+        write = _WRITERS.get(type(term))
+        if write is None:
+            raise EncodeError(
+                f"a {type(term).__name__} is no Erlang term: use Atom, bytes, int, float, list, tuple or Map"
+            )
+        if depth > tags.MAX_TERM_DEPTH:
+            raise EncodeError(f"terms nest deeper than {tags.MAX_TERM_DEPTH}")
+        write(out, term, depth + 1)
 
 
 def _write_int(out: bytearray, value: int, _depth: int) -> None:
@@ -64,23 +82,25 @@ def _write_float(out: bytearray, value: float, _depth: int) -> None:
 
 
 def _write_atom(out: bytearray, atom: Atom, _depth: int = 0) -> None:
+    out += _encode_atom(atom.name)
+
+
+@lru_cache(maxsize=512)  # what we ask for is made of a few names, and so are the answers
+def _encode_atom(text: str) -> bytes:
     try:
-        name = atom.name.encode()
+        name = text.encode()
     except UnicodeEncodeError:
         raise EncodeError("an atom is not valid Unicode") from None
-    if len(atom.name) > MAX_ATOM_CHARACTERS:
-        raise EncodeError(f"an atom of {len(atom.name)} characters is over the limit of {MAX_ATOM_CHARACTERS}")
+    if len(text) > MAX_ATOM_CHARACTERS:
+        raise EncodeError(f"an atom of {len(text)} characters is over the limit of {MAX_ATOM_CHARACTERS}")
     if len(name) <= tags.MAX_SMALL:
-        out += bytes([tags.SMALL_ATOM_UTF8_EXT, len(name)])
-    else:
-        out += struct.pack(">BH", tags.ATOM_UTF8_EXT, len(name))
-    out += name
+        return bytes([tags.SMALL_ATOM_UTF8_EXT, len(name)]) + name
+    return struct.pack(">BH", tags.ATOM_UTF8_EXT, len(name)) + name
 
 
 def _write_tuple(out: bytearray, elements: tuple[Term, ...], depth: int) -> None:
     _write_head(out, tags.SMALL_TUPLE_EXT, tags.LARGE_TUPLE_EXT, len(elements))
-    for element in elements:
-        _write(out, element, depth)
+    _write(out, elements, depth)
 
 
 def _write_list(out: bytearray, elements: list[Term], depth: int) -> None:
@@ -89,14 +109,13 @@ def _write_list(out: bytearray, elements: list[Term], depth: int) -> None:
         return
     if elements:
         out += struct.pack(">BI", tags.LIST_EXT, len(elements))
-        for element in elements:
-            _write(out, element, depth)
+        _write(out, elements, depth)
     out.append(tags.NIL_EXT)
 
 
 def _as_string_ext(elements: list[Term]) -> bytes:
     """Return the bytes of a list that OTP writes as STRING_EXT; nothing for every other list."""
-    if len(elements) > tags.MAX_STRING_EXT_BYTES or any(type(element) is not int for element in elements):
+    if len(elements) > tags.MAX_STRING_EXT_BYTES or set(map(type, elements)) != {int}:
         return b""
     try:
         return bytes(elements)  # type: ignore[arg-type]  # all are integers
@@ -108,16 +127,14 @@ def _write_improper(out: bytearray, term: ImproperList, depth: int) -> None:
     if not term.elements or isinstance(term.tail, list | ImproperList):
         raise EncodeError("an improper list has an element and a tail that is no list")
     out += struct.pack(">BI", tags.LIST_EXT, len(term.elements))
-    for element in term.elements:
-        _write(out, element, depth)
-    _write(out, term.tail, depth)
+    _write(out, term.elements, depth)
+    _write(out, (term.tail,), depth)
 
 
 def _write_map(out: bytearray, entries: Map, depth: int) -> None:
     out += struct.pack(">BI", tags.MAP_EXT, len(entries))
-    for key, value in entries.items():
-        _write(out, key, depth)
-        _write(out, value, depth)
+    for entry in entries.items():
+        _write(out, entry, depth)
 
 
 def _write_bytes(out: bytearray, data: bytes, _depth: int) -> None:
@@ -173,6 +190,10 @@ def _write_fun(out: bytearray, fun: Fun, _depth: int) -> None:
     out += fun.data
 
 
+def _write_fragment(out: bytearray, fragment: Fragment, _depth: int) -> None:
+    out += fragment.data
+
+
 # Callable[..., None]: each writer takes its own type, the key says which.
 _WRITERS: Final[dict[type, Callable[..., None]]] = {
     int: _write_int,
@@ -189,4 +210,5 @@ _WRITERS: Final[dict[type, Callable[..., None]]] = {
     BitString: _write_bits,
     ExportFun: _write_export,
     Fun: _write_fun,
+    Fragment: _write_fragment,
 }
