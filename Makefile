@@ -10,8 +10,9 @@ READY := .venv/ready$(if $(filter no,$(BEAMWARDEN_SETUP_ERLANG)),-without-erlang
 # Each worker starts Erlang nodes, so a large machine does not get one for every core.
 WORKERS ?= auto
 LISTEN ?= 127.0.0.1:9750
+SECONDS ?= 60
 
-.PHONY: help setup demo test format-check lint types pytest format requirements clean
+.PHONY: help setup demo test format-check lint types pytest fuzz format bench requirements clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -38,9 +39,15 @@ pytest: $(READY) ## The test suite with branch coverage; agent/ must reach 95 %
 	@printf 'Coverage of agent/ in percent, of 95 needed: '
 	@$(BIN)/coverage report --include='agent/*' --format=total --fail-under=95
 
+fuzz: $(READY) ## Throw bytes at what reads a peer's bytes (SECONDS for each harness)
+	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
+
 format: $(READY) ## Format the code and mend what can be mended by itself
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
+
+bench: $(READY) ## How fast it is, beside a native Erlang node and pickle (half a minute)
+	@$(BIN)/python -m benchmarks
 
 # Releases stay as pinned where they still fit; UPGRADE=1 takes the newest that do.
 PIN = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -56,7 +63,7 @@ requirements: ## Pin what pyproject.toml asks for in requirements/*.txt (UPGRADE
 
 clean: ## Remove everything made here, .venv too
 	@rm -rf .venv .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist erlang_fixtures/_build
-	@find agent collector tests scripts -name __pycache__ -prune -exec rm -rf {} +
+	@find agent benchmarks collector tests scripts -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml requirements/dev.txt scripts/setup
 	@scripts/setup

@@ -10,13 +10,25 @@ from typing import Final, Protocol
 from agent.errors import RemoteError, UnexpectedAnswer
 from agent.terms import Atom, ExportFun, Term
 
+# Counters and short texts. The limit is for a node that lies: decoded, a list takes many times its bytes here.
+MAX_ANSWERS_BYTES: Final = 64 * 1024
+MAX_ANSWER_BYTES: Final = 4 * 1024
+
 _APPLY: Final = ExportFun(Atom("erlang"), Atom("apply"), 3)
 
 
 class Caller(Protocol):
     """Whatever can ask a node: a `Session`, or a fake in a test."""
 
-    async def call(self, module: str, function: str, arguments: Sequence[Term], *, deadline_seconds: float) -> Term:
+    async def call(
+        self,
+        module: str,
+        function: str,
+        arguments: Sequence[Term],
+        *,
+        deadline_seconds: float,
+        max_answer_bytes: int = ...,
+    ) -> Term:
         """Apply a function on the node: see `agent.rpc.Calls.call`."""
         ...
 
@@ -55,7 +67,9 @@ async def ask_all(caller: Caller, questions: Sequence[Question], deadline_second
         [list(question.arguments) for question in questions],
     ]
     try:
-        answers = await caller.call("lists", "zipwith3", columns, deadline_seconds=deadline_seconds)
+        answers = await caller.call(
+            "lists", "zipwith3", columns, deadline_seconds=deadline_seconds, max_answer_bytes=MAX_ANSWERS_BYTES
+        )
     except RemoteError:
         return list(await asyncio.gather(*(_ask_one(caller, question, deadline_seconds) for question in questions)))
     if not isinstance(answers, list) or len(answers) != len(questions):
@@ -66,7 +80,11 @@ async def ask_all(caller: Caller, questions: Sequence[Question], deadline_second
 async def _ask_one(caller: Caller, question: Question, deadline_seconds: float) -> Term | None:
     try:
         return await caller.call(
-            question.module, question.function, question.arguments, deadline_seconds=deadline_seconds
+            question.module,
+            question.function,
+            question.arguments,
+            deadline_seconds=deadline_seconds,
+            max_answer_bytes=MAX_ANSWER_BYTES,
         )
     except RemoteError:
         return None

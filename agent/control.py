@@ -19,9 +19,7 @@ from agent.errors import DecodeError, RemoteProtocolError
 from agent.terms import Atom, Pid, Reference, Term
 
 PASS_THROUGH: Final = 112  # "p": what follows is a control message without distribution header
-MAX_FRAME_BYTES: Final = 16 * 1024 * 1024  # the longest answer that anybody may allow, with its envelope
-MAX_HEAD_BYTES: Final = 8 * 1024  # of longer frames: opcode, pids and a reference, with node names of 1,020 bytes each
-_FIELD_LIMITS: Final = etf.Limits(max_bytes=MAX_FRAME_BYTES, max_depth=8, max_terms=64)
+_FIELD_LIMITS: Final = etf.Limits(max_bytes=1 << 32, max_depth=8, max_terms=64)  # frames have a limit of their own
 
 _UNUSED: Final = Atom("")
 _Field = TypeVar("_Field", Pid, Reference, int)
@@ -237,7 +235,7 @@ _PARSERS: Final[dict[tuple[int, int], Callable[[_Fields], Incoming]]] = {
 class Outgoing:
     """A control message of ours, ready to be encoded: the tuple, and a payload or None."""
 
-    control: tuple[Term, ...]
+    control: tuple[Term | etf.Fragment, ...]
     payload: Term | None = None
 
     def encode(self) -> bytes:
@@ -252,11 +250,11 @@ def spawn_request(
     group_leader: Pid,
     function: tuple[Atom, Atom],
     arguments: Sequence[Term],
-    options: Sequence[Term],
+    options: list[Term] | etf.Fragment,
 ) -> Outgoing:
     """Ask the peer to start a process that applies ``function`` (module and name) to ``arguments``."""
     mfa = (*function, len(arguments))
-    return Outgoing((29, request, sender, group_leader, mfa, list(options)), list(arguments))
+    return Outgoing((29, request, sender, group_leader, mfa, options), list(arguments))
 
 
 def exit_signal(sender: Pid, receiver: Pid, reason: Term) -> Outgoing:

@@ -9,12 +9,20 @@
     │   └── DecodeError             these bytes are no Erlang term, or a limit stands before them
     ├── SettingError                a name, a cookie or a file given to us is wrong
     │   ├── NodeNameError
-    │   └── CookieError
+    │   ├── CookieError
+    │   └── TlsSettingError         a certificate or key that cannot be used
     ├── ConnectError                there is no connection, and this is why
     │   ├── NodeUnreachable         nothing listens there, or it does not answer in time
     │   ├── EpmdUnreachable         the port mapper does not answer
     │   ├── NodeNotRegistered       the port mapper answers and knows no node of that name
-    │   ├── HandshakeRefused        the node said no, by name (nok, not_allowed, ...)
+    │   ├── NotErlang               what answers there is no Erlang node
+    │   ├── TlsMismatch             one side speaks TLS and the other does not
+    │   ├── CertificateRefused      we do not trust the node's certificate: expired, foreign, of another name
+    │   ├── OurCertificateRefused   the node does not trust ours, or misses it
+    │   ├── HandshakeRefused        the node said no with a status that we do not know
+    │   │   ├── NameInUse           nok: a connection under our name is being made already
+    │   │   ├── NoNamesGiven        ok, where a name was asked for
+    │   │   └── NotAllowed          not_allowed: it connects with certain nodes only
     │   ├── WrongCookie             the node closed the connection after our proof of the cookie
     │   ├── PeerNotTrusted          the node could not prove that it has the cookie
     │   ├── WrongPeer               another node than the one asked for answers there
@@ -26,7 +34,7 @@
         ├── WorkerDied              the worker ended without an answer: it met its heap limit, or a kill
         ├── SpawnRefused            the node would not start the worker
         ├── TooManyQuestions        it was not even sent: too many wait for the node already
-        ├── AnswerTooLarge          the answer is longer than the caller allowed
+        ├── AnswerTooLarge          the answer is longer than the caller, or the memory limit, allowed
         └── UnexpectedAnswer        the answer is no term within our limits, or of a shape that we do not know
 
 Anything else that leaves this package is a bug of ours.
@@ -69,6 +77,10 @@ class CookieError(SettingError):
     """The cookie cannot be had, or is not safe where it is. Never contains the cookie."""
 
 
+class TlsSettingError(SettingError):
+    """A certificate, key or authority given to us cannot be used."""
+
+
 class ConnectError(AgentError):
     """No connection to the node could be made."""
 
@@ -85,8 +97,36 @@ class NodeNotRegistered(ConnectError):
     """The port mapper answers, and knows no node of that name."""
 
 
+class NotErlang(ConnectError):
+    """Something answers at the node's address, and it is no Erlang node."""
+
+
+class TlsMismatch(ConnectError):
+    """One side speaks TLS and the other does not."""
+
+
+class CertificateRefused(ConnectError):
+    """The node's certificate cannot be trusted; the message says whether it is expired, foreign or of another name."""
+
+
+class OurCertificateRefused(ConnectError):
+    """The node wants a certificate of us that it trusts, and got another or none."""
+
+
 class HandshakeRefused(ConnectError):
     """The node refused the connection with a status of the handshake."""
+
+
+class NameInUse(HandshakeRefused):
+    """A node of our name is being connected there already."""
+
+
+class NoNamesGiven(HandshakeRefused):
+    """We asked the node for a name, and it gives none."""
+
+
+class NotAllowed(HandshakeRefused):
+    """The node's list of allowed nodes does not have us."""
 
 
 class WrongCookie(ConnectError):
@@ -144,7 +184,7 @@ class TooManyQuestions(CallError):
 
 
 class AnswerTooLarge(CallError):
-    """The answer came, and is longer than was allowed; it was not decoded."""
+    """The answer came and is longer than the caller allowed, or than fits the memory limit; it was not decoded."""
 
 
 class UnexpectedAnswer(CallError):

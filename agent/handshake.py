@@ -26,7 +26,10 @@ from agent.errors import (
     ConnectError,
     HandshakeRefused,
     IncompatiblePeer,
+    NameInUse,
     NodeUnreachable,
+    NoNamesGiven,
+    NotAllowed,
     PeerNotTrusted,
     RemoteProtocolError,
     WrongCookie,
@@ -172,7 +175,8 @@ class Handshake:
                 "(--cookie-file, or BEAMWARDEN_COOKIE_FILE)"
             )
         return NodeUnreachable(
-            f"{target} closed the connection instead of sending {self._awaiting.value}: is that port an Erlang node's?"
+            f"{target} closed the connection instead of sending {self._awaiting.value}: it is going down, or that port "
+            "is not an Erlang node's"
         )
 
     def _receive_status(self, message: bytes) -> bytes:
@@ -182,22 +186,31 @@ class Handshake:
         if status.startswith(b"named:") and self._own is None:
             self._own = _parse_named(status[6:], target)
         elif self._own is None or status not in {b"ok", b"ok_simultaneous", b"alive"}:
-            raise HandshakeRefused(_REFUSALS.get(status, _OTHER_REFUSAL).format(target=target, status=_show(status)))
+            refusal, why = _REFUSALS.get(status, _OTHER_REFUSAL)
+            raise refusal(why.format(target=target, status=_show(status)))
         self._awaiting = _Awaiting.CHALLENGE
         # dist_util:do_alive/1. A peer that still holds a dead connection under our name asks whether we mean it.
         return b"strue" if status == b"alive" else b""
 
     def _receive_challenge(self, message: bytes) -> bytes:
         if message[:1] == b"n":
-            raise IncompatiblePeer(f"{self._intro.target} speaks the handshake of OTP 22 or older; OTP 25 is needed")
+            raise IncompatiblePeer(
+                f"{self._intro.target} speaks the handshake of OTP 22 or older. Nodes from OTP 25 on can be watched: "
+                "upgrade it"
+            )
         if message[:1] != b"N" or len(message) < 19:
             raise _unexpected(message, self._awaiting)
         flags, challenge, creation, size = struct.unpack(">QIIH", message[1:19])
         name = message[19 : 19 + size].decode("latin-1")
         if name != str(self._intro.target):
-            raise WrongPeer(f"the node that answers for {self._intro.target} calls itself {_show(name.encode())}")
+            raise WrongPeer(
+                f"the node that answers for {self._intro.target} calls itself {_show(name.encode())}: "
+                f"{_compare(name, self._intro.target)}"
+            )
         if missing := [flag.name for flag in NEEDED_FLAGS if flag not in Flag(flags)]:
-            raise IncompatiblePeer(f"{name} does not offer {', '.join(map(str, missing))}; OTP 25 is needed")
+            raise IncompatiblePeer(
+                f"{name} does not offer {', '.join(map(str, missing))}. Nodes from OTP 25 on can be watched: upgrade it"
+            )
         self._peer = Identity(self._intro.target, creation)
         self._awaiting = _Awaiting.ACK
         return struct.pack(">cI", b"r", self._intro.challenge) + self._intro.cookie.digest(challenge)
@@ -207,21 +220,42 @@ class Handshake:
             raise _unexpected(message, self._awaiting)
         if not hmac.compare_digest(message[1:], self._intro.cookie.digest(self._intro.challenge)):
             raise PeerNotTrusted(
-                f"what answers for {self._intro.target} accepted our cookie but does not know it itself"
+                f"what answers for {self._intro.target} took our proof of the cookie but cannot give its own: it is no "
+                "node of this cluster. Find out what listens there before trying again"
             )
         self._awaiting = _Awaiting.NOTHING
         return b""
 
 
-_REFUSALS: Final = {
-    b"nok": "{target} is already being connected by a node of our name: choose another own_name",
-    b"ok": "{target} does not give names to nodes that ask for one (OTP 23 and later do): set own_name",
+_REFUSALS: Final[dict[bytes, tuple[type[HandshakeRefused], str]]] = {
+    b"nok": (
+        NameInUse,
+        "{target} is already being connected by a node of our name: set another own_name, or none, so that it gives us "
+        "one",
+    ),
+    b"ok": (
+        NoNamesGiven,
+        "{target} does not give names to nodes that ask for one (OTP 23 and later do): set own_name",
+    ),
     b"not_allowed": (
+        NotAllowed,
         "{target} does not allow us: its net_kernel:allow/1 lists the nodes that may connect (then set own_name to one "
-        "of them), or it demands what this protocol version lacks"
+        "of them), or it demands what this protocol version lacks",
     ),
 }
-_OTHER_REFUSAL: Final = "{target} refused the connection with the status {status}"
+_OTHER_REFUSAL: Final = (
+    HandshakeRefused,
+    "{target} refused the connection with the status {status}; its log may say why",
+)
+
+
+def _compare(name: str, target: NodeName) -> str:
+    """Say what to do when ``name`` answers for ``target``."""
+    own_name, _, host = name.partition("@")
+    if own_name == target.name and ("." in host) != target.is_long:
+        kind = "a short" if target.is_long else "a long"
+        return f"it has {kind} name. Give the node by that name"
+    return "give the node by that name, or the port of the other"
 
 
 def _parse_named(rest: bytes, target: NodeName) -> Identity:

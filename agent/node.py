@@ -14,37 +14,40 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self, TypeAlias
 
+from agent import preflight
 from agent.errors import (
     AgentError,
-    CallError,
+    CertificateRefused,
     ConnectionLost,
     HandshakeRefused,
     IncompatiblePeer,
     NodeUnreachable,
+    OurCertificateRefused,
     PeerNotTrusted,
-    RemoteProtocolError,
+    TlsMismatch,
     WrongCookie,
     WrongPeer,
 )
 from agent.handshake import Cookie
 from agent.names import Target, parse_own_name
+from agent.preflight import Preflight
 from agent.session import Options, Session, connect
 
 FIRST_BACKOFF_SECONDS: Final = 0.5
 MAX_BACKOFF_SECONDS: Final = 30.0
 STEADY_SECONDS: Final = 30.0  # a connection that stood this long was a good one: the next failure starts anew
-MAX_NET_TICKTIME_SECONDS: Final = 86_400  # a day; who never wants to notice a loss sets more
 MAX_FAILURES_OF_A_FLAPPING_NODE: Final = 3  # so a pause of one to two seconds
-TICKTIME_SECONDS: Final = 5.0  # for the question about net_ticktime, which net_kernel itself has to answer
+LOOK_AGAIN_SECONDS: Final = 30.0  # net_kernel:set_net_ticktime/1 takes 60 s to come into force, for this purpose
 
 _LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """The node is connected."""
+    """The node is connected. ``preflight`` says what it offers; None: it was not asked."""
 
     session: Session
+    preflight: Preflight | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +125,9 @@ class Node:
         session: Session | None = None
         try:
             session = await connect(self.target, self._cookie, self._options)
-            self._change(Up(session))
-            await _follow_net_ticktime(session)
-            error: AgentError = await session.wait_closed()
+            found = await preflight.check(session)
+            self._change(Up(session, found))
+            error: AgentError = await self._stay(session, found)
         except AgentError as failure:
             error = failure
         except Exception as bug:  # noqa: BLE001  # a border that logs and counts: a bug of ours must not end the watch over a node
@@ -135,6 +138,20 @@ class Node:
             if session is not None:
                 session.close()
         return error, 0.0 if session is None else loop.time() - session.connected_at
+
+    async def _stay(self, session: Session, found: Preflight) -> ConnectionLost:
+        """Follow what may change on the node until the connection ends, and return why it did."""
+        closed = asyncio.ensure_future(session.wait_closed())
+        try:
+            while not (await asyncio.wait({closed}, timeout=LOOK_AGAIN_SECONDS))[0]:
+                if found.trouble is None:
+                    session.set_ticks(await preflight.ask_ticks(session))
+                elif (now := await preflight.check(session, found)) != found:
+                    found = now
+                    self._change(Up(session, found))
+            return closed.result()
+        finally:
+            closed.cancel()
 
     def _change(self, state: State) -> None:
         self._state = state
@@ -148,17 +165,15 @@ def backoff_seconds(failures: int, error: AgentError, jitter: float) -> float:
     ``jitter`` is between 0 and 1. A refusal waits the longest at once: each attempt writes an error into the node's
     log, and it will not change its mind soon.
     """
-    refusals = (WrongCookie, PeerNotTrusted, WrongPeer, HandshakeRefused, IncompatiblePeer)
+    refusals = (
+        WrongCookie,
+        PeerNotTrusted,
+        WrongPeer,
+        HandshakeRefused,
+        IncompatiblePeer,
+        CertificateRefused,
+        OurCertificateRefused,
+        TlsMismatch,
+    )
     doublings = 16 if isinstance(error, refusals) else min(failures - 1, 16)
     return min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0**doublings) * (0.5 + jitter / 2)
-
-
-async def _follow_net_ticktime(session: Session) -> None:
-    """Tick as often as this node expects it. It is a setting of the cluster; 60 s where nobody changed it."""
-    try:
-        answer = await session.call("net_kernel", "get_net_ticktime", [], deadline_seconds=TICKTIME_SECONDS)
-    except (CallError, ConnectionLost, RemoteProtocolError):
-        return
-    seconds = answer[1] if isinstance(answer, tuple) and len(answer) == 2 else answer  # {ongoing_change_to, Seconds}
-    if isinstance(seconds, int) and seconds > 0:
-        session.set_net_ticktime(min(seconds, MAX_NET_TICKTIME_SECONDS))

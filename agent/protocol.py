@@ -12,35 +12,40 @@ Theory of operation::
 A connection is in its handshake, then connected, then closed; it never goes back. `Connected` and `Closed` come once
 each, `Closed` last and always, with the error that says why. Nothing that the peer sends raises here.
 
-Ticks: a node drops a peer from which it reads nothing for its net_ticktime. We send an empty frame at a quarter of that
-time, and one for each that we get; a peer that is silent for five quarters is gone (OTP's kernel/src/dist_util.erl,
-send_tick/2, gives between three and five).
+A connection ends when the peer closes it, breaks the protocol, is silent for too long (`agent.ticks`), sends a frame
+that does not get whole, or floods us with what nobody asked for (`agent.strangers`).
 
 Not supported, and not offered in the handshake: the atom cache, fragments, exit reasons as payloads.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from agent import control, strangers
 from agent.errors import (
-    AgentError,
     ConnectError,
     ConnectionLost,
     LocalProtocolError,
     NodeUnreachable,
+    NotErlang,
     RemoteProtocolError,
+    TlsMismatch,
 )
-from agent.handshake import MAX_MESSAGE_BYTES, Handshake, Identity, Introduction
+from agent.framing import Frame, FrameReader
+from agent.handshake import Handshake, Identity, Introduction
+from agent.limits import DEFAULT_LIMITS, Limits
 from agent.terms import Atom, Pid
+from agent.ticks import TickClock, Ticks
 
 HANDSHAKE_SECONDS: Final = 7.0  # net_kernel's net_setuptime: the node itself gives up after this time
-DEFAULT_NET_TICKTIME_SECONDS: Final = 60.0  # kernel's net_ticktime, until the node has told its own
+FRAME_SECONDS: Final = 60.0  # for one frame to come whole; the largest that is kept needs 300 kB/s
 MAX_SENT_FRAME_BYTES: Final = 1024 * 1024  # questions are short; the node has to take in each of them whole
 _TICK: Final = b"\0\0\0\0"
+_TLS_RECORD: Final = b"\x15\x03"  # an alert, which is what TLS has to say to bytes that are none
 _OWN_PROCESS: Final = 1  # the one process that we pretend to be
 
 
@@ -80,23 +85,26 @@ class Counters:
 
 
 class Connection:
-    """The sans-IO state of one connection. Only `send` raises, and only `LocalProtocolError`."""
+    """The sans-IO state of one connection. Only `send` raises, and only `LocalProtocolError`.
 
-    def __init__(self, introduction: Introduction, max_frame_bytes: int = control.MAX_FRAME_BYTES) -> None:
+    ``over_tls`` says that the bytes travel inside TLS, where lengths in the handshake are of another size.
+    """
+
+    def __init__(self, introduction: Introduction, limits: Limits = DEFAULT_LIMITS, *, over_tls: bool = False) -> None:
         self.counters = Counters()
         self._target = introduction.target
+        self._over_tls = over_tls
         self._handshake: Handshake | None = Handshake(introduction)
-        self._max_frame_bytes = max_frame_bytes
+        self._frames = FrameReader(limits.max_frame_bytes, over_tls=over_tls)
+        self._patience = strangers.Patience()
         self._own_pid: Pid | None = None
-        self._net_ticktime_seconds = DEFAULT_NET_TICKTIME_SECONDS
         self._closed = False
-        self._buffer = bytearray()
-        self._discard_bytes = 0  # of a frame that is too long to be kept, still to come
         self._out = bytearray()
         self._events: deque[Event] = deque()
         self._handshake_until = 0.0
-        self._received_at = 0.0
-        self._sent_at = 0.0
+        self._midway_since: float | None = None  # when the frame began that is not whole yet
+        self._clock = TickClock(0.0)
+        self._owes_tick = False
 
     def start(self, now: float) -> None:
         """Begin the handshake."""
@@ -111,17 +119,17 @@ class Connection:
         if not data:
             self._close(self._meaning_of_close())
             return
-        self._received_at = now
+        self._clock.received(now)
         self.counters.bytes_received += len(data)
-        dropped = min(self._discard_bytes, len(data))
-        self._discard_bytes -= dropped
-        self._buffer += data[dropped:]
+        self._frames.feed(data)
         try:
             self._read_frames(now)
         except ConnectError as error:
             self._close(error)
         except RemoteProtocolError as error:
             self._close(self._broken(error))
+        if self._owes_tick and not self._closed:
+            self._tick(now)
 
     def next_event(self) -> Event | None:
         """Return the next event, or None when there is none yet."""
@@ -135,7 +143,7 @@ class Connection:
         if len(frame) > MAX_SENT_FRAME_BYTES:
             raise LocalProtocolError(f"a message of {len(frame)} bytes is over the limit of {MAX_SENT_FRAME_BYTES}")
         self._out += len(frame).to_bytes(4, "big") + frame
-        self._sent_at = now
+        self._clock.sent(now)
 
     def data_to_send(self) -> bytes:
         """Return the bytes that are due, once."""
@@ -150,7 +158,7 @@ class Connection:
             return None
         if self._handshake is not None:
             return self._handshake_until
-        return min(self._tick_due(), self._silent_at())
+        return min(self._clock.due_at, self._clock.silent_at, self._frame_until())
 
     def handle_deadline(self, now: float) -> None:
         """Do what is due: send a tick, or give the peer up."""
@@ -160,18 +168,24 @@ class Connection:
             if now >= self._handshake_until:
                 late = f"{self._target} did not finish the handshake within {HANDSHAKE_SECONDS:g} s"
                 self._close(NodeUnreachable(late))
-            return
-        if now >= self._silent_at():
-            silence = now - self._received_at
+        elif now >= self._clock.silent_at:
+            silence = self._clock.silence_seconds(now)
             self._close(
                 ConnectionLost(f"{self._target} has been silent for {silence:.0f} s, its net_ticktime and more")
             )
-        elif now >= self._tick_due():
+        elif now >= self._frame_until():
+            self._close(ConnectionLost(f"a message of {self._target} did not get whole within {FRAME_SECONDS:g} s"))
+        elif now >= self._clock.due_at:
             self._tick(now)
 
-    def set_net_ticktime(self, seconds: float) -> None:
-        """Follow the peer's own net_ticktime."""
-        self._net_ticktime_seconds = seconds
+    def set_ticks(self, ticks: Ticks) -> None:
+        """Follow the peer's own settings."""
+        self._clock.ticks = ticks
+
+    def count_unasked(self, now: float) -> None:
+        """Count a message that no question asked for; too many of them close the connection."""
+        self.counters.skipped += 1
+        self._bear(now)
 
     @property
     def own_pid(self) -> Pid:
@@ -179,46 +193,25 @@ class Connection:
         assert self._own_pid is not None
         return self._own_pid
 
-    def _tick_due(self) -> float:
-        return self._sent_at + self._net_ticktime_seconds / 4
-
-    def _silent_at(self) -> float:
-        return self._received_at + self._net_ticktime_seconds * 5 / 4
+    def _frame_until(self) -> float:
+        return math.inf if self._midway_since is None else self._midway_since + FRAME_SECONDS
 
     def _tick(self, now: float) -> None:
         self._out += _TICK
-        self._sent_at = now
+        self._owes_tick = False
+        self._clock.sent(now)
 
     def _read_frames(self, now: float) -> None:
-        start = 0
-        while (found := self._next_frame(start)) is not None:
-            start, frame, missing_bytes = found
+        while not self._closed and (frame := self._frames.next()) is not None:
+            self._midway_since = None
             if self._handshake is not None:
-                self._receive_handshake(frame, now)
+                self._receive_handshake(frame.data, now)
             else:
-                self._receive_frame(frame, missing_bytes, now)
-        del self._buffer[:start]
-
-    def _next_frame(self, start: int) -> tuple[int, bytes, int] | None:
-        """Return where the next frame ends, the frame, and how much of it is not kept; None when it is not here yet."""
-        size = 4 if self._handshake is None else 2
-        if len(self._buffer) < start + size:
-            return None
-        length = int.from_bytes(self._buffer[start : start + size], "big")
-        if self._handshake is not None and length > MAX_MESSAGE_BYTES:
-            raise RemoteProtocolError(f"a message of {length} bytes is over the limit of {MAX_MESSAGE_BYTES}")
-        # Of a frame that is too long only the head is kept: it says whom to tell.
-        kept = length if length <= self._max_frame_bytes else min(control.MAX_HEAD_BYTES, self._max_frame_bytes)
-        end = start + size + kept
-        if len(self._buffer) < end:
-            return None
-        frame = bytes(self._buffer[start + size : end])
-        if kept < length:
-            self._discard_bytes = length - kept
-            here = min(self._discard_bytes, len(self._buffer) - end)
-            self._discard_bytes -= here
-            end += here
-        return end, frame, length - kept
+                self._receive_frame(frame, now)
+        if self._frames.is_midway and self._midway_since is None:
+            self._midway_since = now
+        elif not self._frames.is_midway:
+            self._midway_since = None
 
     def _receive_handshake(self, message: bytes, now: float) -> None:
         assert self._handshake is not None
@@ -226,38 +219,53 @@ class Connection:
         if result := self._handshake.result():
             own, peer = result
             self._handshake = None
+            self._frames.handshake_is_over()
             self._own_pid = Pid(Atom(str(own.name)), _OWN_PROCESS, 0, own.creation)
-            self._sent_at = now
+            self._clock.sent(now)
             self._events.append(Connected(own, peer))
 
     def _queue_handshake(self, message: bytes) -> None:
         if message:
-            self._out += len(message).to_bytes(2, "big") + message
+            self._out += len(message).to_bytes(4 if self._over_tls else 2, "big") + message
 
-    def _receive_frame(self, frame: bytes, missing_bytes: int, now: float) -> None:
-        if not frame:
+    def _receive_frame(self, frame: Frame, now: float) -> None:
+        if not frame.data:
             self.counters.ticks_received += 1
-            self._tick(now)
+            self._owes_tick = True  # one for all that came at once
+            self._bear(now)
             return
-        message = control.parse(frame, missing_bytes)
+        message = control.parse(frame.data, frame.missing_bytes)
         if isinstance(message, control.SpawnReply | control.Exit | control.MonitorExit):
             self._events.append(MessageReceived(message))
         elif (answer := strangers.answer(message, self.own_pid)) is not None:
             self.send(answer, now)
+            self._bear(now)
         else:
-            self.counters.skipped += 1
+            self.count_unasked(now)
+
+    def _bear(self, now: float) -> None:
+        if not self._closed and not self._patience.allows_one_more(now):
+            self._close(
+                ConnectionLost(f"{self._target} floods us with messages that nobody asked for, so we have left it")
+            )
 
     def _meaning_of_close(self) -> ConnectError | ConnectionLost:
         if self._handshake is not None:
             return self._handshake.closed()
         return ConnectionLost(f"{self._target} closed the connection")
 
-    def _broken(self, error: AgentError) -> ConnectError | ConnectionLost:
-        what = f"what {self._target} sent is not the distribution protocol: {error}"
-        return NodeUnreachable(what) if self._handshake is not None else ConnectionLost(what)
+    def _broken(self, error: RemoteProtocolError) -> ConnectError | ConnectionLost:
+        if self._handshake is None:
+            return ConnectionLost(f"what {self._target} sent is not the distribution protocol: {error}")
+        if self._frames.held.startswith(_TLS_RECORD) and not self._over_tls:
+            return TlsMismatch(f"{self._target} speaks TLS: set tls_ca_file to what its certificate is signed with")
+        return NotErlang(
+            f"what answers for {self._target} is no Erlang node: {error}. Give the port that the node listens on, or "
+            "no port, so that epmd is asked"
+        )
 
     def _close(self, error: ConnectError | ConnectionLost) -> None:
         self._closed = True
-        self._buffer.clear()
+        self._frames.clear()
         self._out.clear()
         self._events.append(Closed(error))

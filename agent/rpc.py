@@ -1,7 +1,7 @@
 """Questions in flight on one connection: each runs in a worker process of its own on the node, and always ends.
 
-A call is one SPAWN_REQUEST of ``erpc:execute_call/4``, which OTP has had since 23: nothing of ours is loaded. The
-worker ends by exiting with its answer as the reason. There are two forms:
+A call is one SPAWN_REQUEST of a function that OTP has (`agent.worker`): nothing of ours is loaded. The worker ends by
+exiting with its answer as the reason. There are two ways to ask:
 
 `Calls.call` asks. The worker is linked to us, so it dies with our connection; it has a heap limit; and we kill it
 when the deadline passes or the caller is cancelled. Nobody's mailbox is used, so nothing can be left in one.
@@ -18,7 +18,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from agent import control, etf
@@ -28,24 +30,22 @@ from agent.errors import (
     DeadlineExceeded,
     DecodeError,
     LocalProtocolError,
-    RemoteError,
     SpawnRefused,
     TooManyQuestions,
     UnexpectedAnswer,
-    WorkerDied,
 )
-from agent.terms import FALSE, TRUE, Atom, Map, Pid, Reference, Term, format_term
+from agent.limits import DEFAULT_LIMITS, Limits
+from agent.terms import FALSE, TRUE, Atom, Map, Pid, Reference, Term
+from agent.worker import ERPC, Form
 
 DEFAULT_MAX_HEAP_WORDS: Final = 1_000_000  # 8 MB, for a question that looks at a handful of counters
 DEFAULT_MAX_ANSWER_BYTES: Final = 1024 * 1024
 MAX_IN_FLIGHT: Final = 4096  # each costs a process on the node, one that hangs also when its asker has given up
 INLINE_DECODE_BYTES: Final = 64 * 1024  # some milliseconds of work; anything above is decoded in a thread
 
-_EXECUTE_CALL: Final = (Atom("erpc"), Atom("execute_call"))
 _KILL: Final = Atom("kill")
-_KILLED: Final = Atom("killed")
-_RETURN: Final = Atom("return")
-_CLASSES: Final = frozenset({Atom("error"), Atom("exit"), Atom("throw")})
+# One thread, so that large answers are decoded one after another: their terms take many times the bytes on the wire.
+_DECODER: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode")
 
 
 @dataclass(slots=True)
@@ -53,19 +53,41 @@ class _Worker:
     """One question: asked, then running under a pid, then ended. ``outcome`` is the reason that it ended with."""
 
     request: Reference
+    form: Form
     outcome: asyncio.Future[control.Encoded]
     is_detached: bool
     pid: Pid | None = None
     is_abandoned: bool = False
+    kept_bytes: int = 0  # of its answer, until the asker has read it
+
+
+@lru_cache(maxsize=16)  # these options are half of a small question, and nearly always the same
+def _guarded(max_heap_words: int) -> etf.Fragment:
+    """The options of a worker that dies with us, and of too large a heap."""
+    # include_shared_binaries: OTP 27 and later count binaries outside the heap too; earlier ones ignore the key.
+    heap = Map(
+        [
+            (Atom("size"), max_heap_words),
+            (_KILL, TRUE),
+            (Atom("error_logger"), FALSE),
+            (Atom("include_shared_binaries"), TRUE),
+        ]
+    )
+    return etf.Fragment.of([Atom("link"), (Atom("max_heap_size"), heap)])
 
 
 class Calls:
     """The calls of one connection. The shell hands in what arrives, by `receive` and `lost`."""
 
-    def __init__(self, own: Pid, peer_init: Pid, send: Callable[[control.Outgoing], None]) -> None:
+    def __init__(
+        self, own: Pid, peer_init: Pid, send: Callable[[control.Outgoing], None], limits: Limits = DEFAULT_LIMITS
+    ) -> None:
+        self.form: Form = ERPC
         self._own = own
         self._peer_init = peer_init
         self._send = send
+        self._limits = limits
+        self._waiting_bytes = 0  # of answers that have come and are not decoded yet
         self._asked: dict[Reference, _Worker] = {}  # all that have not ended
         self._running: dict[Pid, _Worker] = {}  # those of them that the node has started
         self._sequence = 0
@@ -89,20 +111,10 @@ class Calls:
         Raises `RemoteError` when the function raises, another `CallError` when there is no answer, `ConnectionLost`
         when the connection ends, `LocalProtocolError` when the arguments cannot be sent.
         """
-        # include_shared_binaries: OTP 27 and later count binaries outside the heap too; earlier ones ignore the key.
-        heap = Map(
-            [
-                (Atom("size"), max_heap_words),
-                (_KILL, TRUE),
-                (Atom("error_logger"), FALSE),
-                (Atom("include_shared_binaries"), TRUE),
-            ]
-        )
-        options: list[Term] = [Atom("link"), (Atom("max_heap_size"), heap)]
-        worker = self._spawn(module, function, arguments, options, is_detached=False)
+        worker = self._spawn(module, function, arguments, _guarded(max_heap_words), is_detached=False)
         try:
             async with asyncio.timeout(deadline_seconds):
-                return await _read_answer(worker, await worker.outcome, max_answer_bytes)
+                return await self._read_answer(worker, await worker.outcome, max_answer_bytes)
         except TimeoutError:
             raise DeadlineExceeded(f"{module}:{function} gave no answer within {deadline_seconds:g} s") from None
         finally:
@@ -119,7 +131,7 @@ class Calls:
         worker = self._spawn(module, function, arguments, [Atom("monitor")], is_detached=True)
         try:
             async with asyncio.timeout(deadline_seconds):
-                return await _read_answer(worker, await worker.outcome, DEFAULT_MAX_ANSWER_BYTES)
+                return await self._read_answer(worker, await worker.outcome, DEFAULT_MAX_ANSWER_BYTES)
         except TimeoutError:
             raise DeadlineExceeded(
                 f"{module}:{function} has not ended within {deadline_seconds:g} s and goes on; its outcome is unknown"
@@ -139,7 +151,7 @@ class Calls:
             return False
         self._ended(worker)
         if not worker.outcome.done():
-            worker.outcome.set_result(message.reason)
+            self._take(worker, message.reason)
         return True
 
     def lost(self, error: ConnectionLost) -> None:
@@ -152,21 +164,26 @@ class Calls:
         self._running.clear()
 
     def _spawn(
-        self, module: str, function: str, arguments: Sequence[Term], options: Sequence[Term], *, is_detached: bool
+        self,
+        module: str,
+        function: str,
+        arguments: Sequence[Term],
+        options: list[Term] | etf.Fragment,
+        *,
+        is_detached: bool,
     ) -> _Worker:
         if self._lost is not None:
             raise self._lost.with_traceback(None)  # or each raise would add its frames to the last one's
         if len(self._asked) >= MAX_IN_FLIGHT:
             raise TooManyQuestions(f"{MAX_IN_FLIGHT} questions wait for the node already; it seems to hang")
         request = self._next_reference()
-        execute_arguments: list[Term] = [request, Atom(module), Atom(function), list(arguments)]
-        worker = _Worker(request, asyncio.get_running_loop().create_future(), is_detached)
+        form = self.form
+        wrapped = form.arguments(request, module, function, arguments)
+        worker = _Worker(request, form, asyncio.get_running_loop().create_future(), is_detached)
         self._asked[request] = worker  # before sending, which may be what loses the connection
         is_sent = False
         try:
-            self._send(
-                control.spawn_request(request, self._own, self._peer_init, _EXECUTE_CALL, execute_arguments, options)
-            )
+            self._send(control.spawn_request(request, self._own, self._peer_init, form.function, wrapped, options))
             is_sent = True
         finally:
             if not is_sent:
@@ -195,6 +212,9 @@ class Calls:
 
     def _abandon(self, worker: _Worker) -> None:
         """Nobody waits for this worker any more: if it has not ended, end it, or let it go when it is detached."""
+        self._waiting_bytes -= worker.kept_bytes
+        if worker.outcome.done() and not worker.outcome.cancelled():
+            worker.outcome.exception()  # looked at, or asyncio would complain that nobody did
         if worker.request not in self._asked:
             return
         worker.outcome.cancel()
@@ -216,31 +236,29 @@ class Calls:
         if worker.pid is not None:
             self._running.pop(worker.pid, None)
 
+    def _take(self, worker: _Worker, reason: control.Encoded) -> None:
+        """Keep an answer until its asker takes it, if there is room."""
+        if self._waiting_bytes + len(reason.frame) > self._limits.max_waiting_bytes:
+            worker.outcome.set_exception(
+                AnswerTooLarge(f"the answer has {reason.size_bytes} bytes, too many beside others that wait to be read")
+            )
+            return
+        worker.kept_bytes = len(reason.frame)
+        self._waiting_bytes += worker.kept_bytes
+        worker.outcome.set_result(reason)
 
-async def _read_answer(worker: _Worker, reason: control.Encoded, max_bytes: int) -> Term:
-    if reason.size_bytes > max_bytes:
-        raise AnswerTooLarge(f"the answer has {reason.size_bytes} bytes, more than the {max_bytes} that were allowed")
-    try:
-        if reason.size_bytes > INLINE_DECODE_BYTES:
-            # A thread does not make it faster; it lets ticks and other answers through meanwhile.
-            term = await asyncio.to_thread(reason.decode, etf.Limits(max_bytes=max_bytes))
-        else:
-            term = reason.decode()
-    except DecodeError as error:
-        raise UnexpectedAnswer(f"the answer cannot be read: {error}") from None
-    return _interpret(worker.request, term)
-
-
-def _interpret(request: Reference, reason: Term) -> Term:
-    """Read the exit reason of ``erpc:execute_call/4``.
-
-    An error comes with a stack, or without one when erpc itself refused the arguments.
-    """
-    match reason:
-        case (ref, outcome, value) if ref == request and outcome == _RETURN:
-            return value
-        case (ref, Atom() as outcome, value, *stack) if ref == request and outcome in _CLASSES:
-            raise RemoteError(outcome, value, *stack[:1])
-        case Atom() if reason == _KILLED:
-            raise WorkerDied("the question's worker was killed on the node: it met its heap limit, or somebody's kill")
-    raise WorkerDied(f"the question's worker ended on the node without an answer: {format_term(reason)}")
+    async def _read_answer(self, worker: _Worker, reason: control.Encoded, max_bytes: int) -> Term:
+        if reason.size_bytes > max_bytes:
+            raise AnswerTooLarge(
+                f"the answer has {reason.size_bytes} bytes, more than the {max_bytes} that were allowed"
+            )
+        limits = etf.Limits(max_bytes=max_bytes, max_terms=self._limits.max_terms)
+        try:
+            if reason.size_bytes > INLINE_DECODE_BYTES:
+                # A thread does not make it faster; it lets ticks and other answers through meanwhile.
+                term = await asyncio.get_running_loop().run_in_executor(_DECODER, reason.decode, limits)
+            else:
+                term = reason.decode(limits)
+        except DecodeError as error:
+            raise UnexpectedAnswer(f"the answer cannot be read: {error}") from None
+        return worker.form.read(worker.request, term)

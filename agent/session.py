@@ -1,25 +1,31 @@
-"""One connection to one life of a node: the asyncio shell around `agent.protocol`. Only this file opens sockets."""
+"""One connection to one life of a node: how it is made, and what can be done with it. Only this file opens sockets."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 import socket
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from agent import control, epmd
-from agent.errors import ConnectError, ConnectionLost, EpmdUnreachable, NodeUnreachable, RemoteProtocolError
-from agent.handshake import Cookie, Identity, Introduction
+from agent import epmd
+from agent.errors import ConnectionLost, EpmdUnreachable, NodeUnreachable, RemoteProtocolError
+from agent.handshake import Cookie, Introduction
+from agent.limits import DEFAULT_LIMITS, Limits
+from agent.link import Link
 from agent.names import Target, parse_own_name
-from agent.protocol import Closed, Connected, Connection, Counters
-from agent.rpc import DEFAULT_MAX_ANSWER_BYTES, DEFAULT_MAX_HEAP_WORDS, Calls
-from agent.terms import Atom, Pid, Term
+from agent.protocol import Connected, Connection, Counters
+from agent.rpc import DEFAULT_MAX_ANSWER_BYTES, DEFAULT_MAX_HEAP_WORDS
+from agent.terms import Term
+from agent.ticks import Ticks
+from agent.tls import Tls, TlsClient
+from agent.worker import Form
 
-CLOSE_SECONDS: Final = 2.0  # for our last bytes to leave a connection that we close
 CONNECT_SECONDS: Final = 5.0  # for each TCP connection, to epmd and to the node
-MAX_UNSENT_BYTES: Final = 4 * 1024 * 1024  # we write some kilobytes; a peer that leaves this much lying does not read
+TLS_SECONDS: Final = 7.0  # for TLS to begin: as long as the node gives each handshake
+NEXT_ADDRESS_SECONDS: Final = 0.25  # RFC 8305: a host with two addresses may have one that leads nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +34,18 @@ class Options:
 
     own_name: str | None = None
     epmd_port: int = epmd.DEFAULT_PORT
+    tls: Tls | None = None
+    limits: Limits = DEFAULT_LIMITS
 
 
 class Session:
     """One connection to one life of a node, from both proofs of the cookie until it ends."""
 
-    def __init__(self, link: _Link, own: Identity, peer: Identity) -> None:
-        peer_init = Pid(Atom(str(peer.name)), 0, 0, peer.creation)  # the first process of every node
-        self.own = own
-        self.peer = peer
+    def __init__(self, link: Link, connected: Connected) -> None:
+        self.own = connected.own
+        self.peer = connected.peer
         self.connected_at = asyncio.get_running_loop().time()
         self._link = link
-        self._calls = Calls(link.connection.own_pid, peer_init, link.send)
 
     @property
     def counters(self) -> Counters:
@@ -57,7 +63,7 @@ class Session:
         max_answer_bytes: int = DEFAULT_MAX_ANSWER_BYTES,
     ) -> Term:
         """Ask the node in a guarded worker: see `agent.rpc.Calls.call`."""
-        return await self._calls.call(
+        return await self._link.calls.call(
             module,
             function,
             arguments,
@@ -70,20 +76,15 @@ class Session:
         self, module: str, function: str, arguments: Sequence[Term], *, deadline_seconds: float
     ) -> Term:
         """Change something on the node: see `agent.rpc.Calls.call_detached`."""
-        return await self._calls.call_detached(module, function, arguments, deadline_seconds=deadline_seconds)
+        return await self._link.calls.call_detached(module, function, arguments, deadline_seconds=deadline_seconds)
 
-    def receive(self, message: control.SpawnReply | control.Exit | control.MonitorExit) -> None:
-        """Take a message from the link."""
-        if not self._calls.receive(message):
-            self.counters.skipped += 1
+    def ask_by(self, form: Form) -> None:
+        """Ask in this form from now on (`agent.worker`); erpc's until then."""
+        self._link.calls.form = form
 
-    def lost(self, error: ConnectionLost) -> None:
-        """Learn from the link that the connection is over."""
-        self._calls.lost(error)
-
-    def set_net_ticktime(self, seconds: float) -> None:
-        """Tick as often as a node with this net_ticktime expects."""
-        self._link.set_net_ticktime(seconds)
+    def set_ticks(self, ticks: Ticks) -> None:
+        """Tick as often as this node expects it."""
+        self._link.set_ticks(ticks)
 
     def close(self) -> None:
         """End the connection; workers that still run on the node die with it."""
@@ -94,112 +95,11 @@ class Session:
         return await asyncio.shield(self._link.closed)
 
 
-class _Link(asyncio.Protocol):
-    """A socket and the `Connection` that knows what its bytes mean."""
-
-    def __init__(self, connection: Connection) -> None:
-        loop = asyncio.get_running_loop()
-        self.connection = connection
-        self.opened: asyncio.Future[Session] = loop.create_future()
-        self.closed: asyncio.Future[ConnectionLost] = loop.create_future()
-        self._loop = loop
-        self._session: Session | None = None
-        self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._last_resort: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.set_write_buffer_limits(high=MAX_UNSENT_BYTES)
-        self._transport = transport
-        self.connection.start(self._loop.time())
-        self._pump()
-
-    def data_received(self, data: bytes) -> None:
-        self.connection.receive_data(data, self._loop.time())
-        self._pump()
-
-    def connection_lost(self, _error: Exception | None) -> None:
-        self.connection.receive_data(b"", self._loop.time())
-        try:
-            self._pump()
-        finally:
-            self._finish(ConnectionLost("the connection has ended"))  # whatever happens, nobody waits for ever
-            if self._last_resort is not None:
-                self._last_resort.cancel()
-
-    def pause_writing(self) -> None:
-        self._finish(ConnectionLost(f"the node leaves {MAX_UNSENT_BYTES} bytes of ours unread"))
-
-    def send(self, message: control.Outgoing) -> None:
-        """Send a control message now. Hands out no events: whoever sends may be handling one."""
-        self.connection.send(message, self._loop.time())
-        self._flush()
-
-    def set_net_ticktime(self, seconds: float) -> None:
-        """Follow the node's net_ticktime from now on."""
-        self.connection.set_net_ticktime(seconds)
-        self._arm()
-
-    def close(self) -> None:
-        """End the connection properly: what was written still leaves, if the peer takes it soon."""
-        if not self.opened.cancel() and not self.opened.cancelled():
-            self.opened.exception()  # looked at, or asyncio would complain that nobody did
-        transport, self._transport = self._transport, None
-        self._finish(ConnectionLost("we have closed the connection"))
-        if transport is not None:
-            transport.close()
-            self._last_resort = self._loop.call_later(CLOSE_SECONDS, transport.abort)
-
-    def _pump(self) -> None:
-        self._flush()
-        while event := self.connection.next_event():
-            if isinstance(event, Connected):
-                self._session = Session(self, event.own, event.peer)
-                if not self.opened.done():
-                    self.opened.set_result(self._session)
-            elif isinstance(event, Closed):
-                self._finish(event.error)
-            elif self._session is not None:
-                self._session.receive(event.message)
-        self._flush()
-
-    def _flush(self) -> None:
-        if self._transport is not None and (data := self.connection.data_to_send()):
-            self._transport.write(data)
-        self._arm()
-
-    def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if not self.closed.done() and (deadline := self.connection.next_deadline()) is not None:
-            self._timer = self._loop.call_at(deadline, self._wake)
-
-    def _wake(self) -> None:
-        self.connection.handle_deadline(self._loop.time())
-        self._pump()
-
-    def _finish(self, error: ConnectError | ConnectionLost) -> None:
-        if self.closed.done():
-            return
-        lost = error if isinstance(error, ConnectionLost) else ConnectionLost(str(error))
-        self.closed.set_result(lost)
-        if not self.opened.done():
-            self.opened.set_exception(error)
-        if self._session is not None:
-            self._session.lost(lost)
-        if self._transport is not None:
-            # Not close(): it would wait for a peer that may never read what is left.
-            self._transport.abort()
-        self._arm()
-
-
 async def connect(target: Target, cookie: Cookie, options: Options = Options()) -> Session:  # frozen
     """Connect to a node, once, for a program that asks and ends.
 
-    The session ticks for the default net_ticktime; `agent.node.Node` follows the node's own, and reconnects.
-    Raises `ConnectError`, and `NodeNameError` for an own name that cannot work.
+    The session ticks as OTP does by default; `agent.node.Node` follows the node's own settings, and reconnects.
+    Raises `ConnectError`, and `SettingError` for an own name or a certificate that cannot work.
     """
     own_name = parse_own_name(options.own_name, target.node) if options.own_name else None
     port = target.port or await _ask_epmd(target, options.epmd_port)
@@ -210,19 +110,43 @@ async def connect(target: Target, cookie: Cookie, options: Options = Options()) 
         creation=secrets.randbelow((1 << 32) - 4) + 4,  # erts: up to 3 are the creations of old releases
         own_name=own_name,
     )
-    link = _Link(Connection(introduction))
+    host, where = target.node.host, f"{target.node} on port {port}"
+    tls = None if options.tls is None else await asyncio.to_thread(options.tls.towards, host, where)
+    connection = Connection(introduction, options.limits, over_tls=tls is not None)
+    link = Link(connection, options.limits, tls)
     is_open = False
     try:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            await asyncio.get_running_loop().create_connection(lambda: link, target.node.host, port)
-        session = await link.opened  # or its end: the protocol gives every handshake a deadline
+        await _open(link, host, port, tls)
+        connected = await link.opened  # or its end: the protocol gives every handshake a deadline
         is_open = True
     except (OSError, TimeoutError) as error:
-        raise NodeUnreachable(f"{target.node} on port {port}: {_explain(error, target.node.host)}") from None
+        raise NodeUnreachable(f"{where}: {_explain(error, host)}") from None
     finally:
         if not is_open:
             link.close()
-    return session
+    return Session(link, connected)
+
+
+async def _open(link: Link, host: str, port: int, tls: TlsClient | None) -> None:
+    """Open a socket for ``link``. Raises `ConnectError` for what TLS has to say, else `OSError` and `TimeoutError`."""
+    loop = asyncio.get_running_loop()
+    if tls is None:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await loop.create_connection(lambda: link, host, port, happy_eyeballs_delay=NEXT_ADDRESS_SECONDS)
+        return
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS + TLS_SECONDS):
+            await loop.create_connection(
+                lambda: link,
+                host,
+                port,
+                ssl=tls.context,
+                server_hostname=tls.server_name,
+                ssl_handshake_timeout=TLS_SECONDS,
+                happy_eyeballs_delay=NEXT_ADDRESS_SECONDS,
+            )
+    except (ssl.SSLError, ConnectionResetError, ConnectionAbortedError) as error:
+        raise tls.explain(error) from None
 
 
 async def _ask_epmd(target: Target, epmd_port: int) -> int:

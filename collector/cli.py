@@ -14,12 +14,13 @@ from pydantic import BaseModel
 from rich.console import Console, RenderableType
 
 from agent.errors import SettingError
-from agent.session import Options
 from collector import render
 from collector.client import ClientError, Collector, Direct, Source
+from collector.flags import CONNECTION, with_settings
+from collector.load import describe, load_cookie, load_options, load_settings
 from collector.logs import set_up_logging
 from collector.models import NodeAnswer
-from collector.settings import SettingsError, describe, load_cookie, load_settings
+from collector.settings import Settings, SettingsError
 from collector.version import VERSION
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -33,45 +34,19 @@ app = typer.Typer(
     epilog="Settings are also variables, BEAMWARDEN_LISTEN for --listen, and lines of beamwarden.toml.",
 )
 
-ConfigFlag = Annotated[
-    Path | None,
-    typer.Option("--config", readable=False, help="the settings file (default: beamwarden.toml here, if it exists)"),
-]
-CookieFileFlag = Annotated[Path | None, typer.Option("--cookie-file", readable=False, help=describe("cookie_file"))]
-OwnNameFlag = Annotated[str | None, typer.Option("--own-name", help=describe("own_name"))]
-EpmdPortFlag = Annotated[str | None, typer.Option("--epmd-port", help=describe("epmd_port"))]
-
 
 @app.command()
-def serve(  # noqa: PLR0913, PLR0917  # one parameter is one option
-    node: Annotated[list[str] | None, typer.Option("--node", help=describe("node") + "; may be repeated")] = None,
-    cookie_file: CookieFileFlag = None,
-    listen: Annotated[str | None, typer.Option(help=describe("listen") + " (default: 127.0.0.1:9750)")] = None,
-    expected_supervisors: Annotated[
-        str | None, typer.Option(help=describe("expected_supervisors") + ", separated by commas")
-    ] = None,
-    own_name: OwnNameFlag = None,
-    epmd_port: EpmdPortFlag = None,
-    insecure_no_auth: Annotated[
-        bool | None,
-        typer.Option("--insecure-no-auth", help="serve the API to everybody when listening beyond this machine"),
-    ] = None,
-    vitals_interval_seconds: Annotated[str | None, typer.Option(help=describe("vitals_interval_seconds"))] = None,
-    log_format: Annotated[str | None, typer.Option(help=describe("log_format"))] = None,
-    config: ConfigFlag = None,
-) -> None:
+@with_settings(
+    [name for name in Settings.model_fields if name != "url"],
+    more_help={
+        "node": describe("node") + "; may be repeated",
+        "listen": describe("listen") + " (default: 127.0.0.1:9750)",
+        "expected_supervisors": describe("expected_supervisors") + ", separated by commas",
+    },
+    repeated=["node"],
+)
+def serve(flags: dict[str, object], config: Path | None) -> None:
     """Join the nodes as a hidden node and serve what they answer, until told to end."""
-    flags = _given(
-        node=node,
-        cookie_file=cookie_file,
-        listen=listen,
-        expected_supervisors=expected_supervisors,
-        own_name=own_name,
-        epmd_port=epmd_port,
-        insecure_no_auth=insecure_no_auth,
-        vitals_interval_seconds=vitals_interval_seconds,
-        log_format=log_format,
-    )
     settings = load_settings(flags, os.environ, config)
     if not settings.node:
         raise SettingsError(f"--node: none is given; it should be {describe('node')}")
@@ -82,43 +57,24 @@ def serve(  # noqa: PLR0913, PLR0917  # one parameter is one option
     run_collector(settings, load_cookie(settings, os.environ), os.environ)
 
 
-UrlFlag = Annotated[str | None, typer.Option("--url", help=describe("url"))]
-NodeFlag = Annotated[
-    str | None,
-    typer.Option(
-        "--node", help="ask this node itself, as name@host or name@host:port; with --url: the collector's node"
-    ),
-]
+_asking = with_settings(
+    ["url", "node", *CONNECTION],
+    more_help={"node": "ask this node itself, as name@host or name@host:port; with --url: the collector's node"},
+)
 JsonFlag = Annotated[bool, typer.Option("--json", help="print the answer as JSON")]
 
 
 @app.command("memory")
-def show_memory(  # noqa: PLR0913, PLR0917  # one parameter is one option
-    url: UrlFlag = None,
-    node: NodeFlag = None,
-    cookie_file: CookieFileFlag = None,
-    own_name: OwnNameFlag = None,
-    epmd_port: EpmdPortFlag = None,
-    config: ConfigFlag = None,
-    json: JsonFlag = False,  # noqa: FBT002  # an option, given by name
-) -> None:
+@_asking
+def show_memory(flags: dict[str, object], config: Path | None, json: JsonFlag = False) -> None:  # noqa: FBT002  # an option, given by name
     """Show how much memory the node uses, and for what."""
-    flags = _given(url=url, node=_alone(node), cookie_file=cookie_file, own_name=own_name, epmd_port=epmd_port)
     _show(_source(flags, config).memory, render.memory_table, as_json=json)
 
 
 @app.command("node")
-def show_node(  # noqa: PLR0913, PLR0917  # one parameter is one option
-    url: UrlFlag = None,
-    node: NodeFlag = None,
-    cookie_file: CookieFileFlag = None,
-    own_name: OwnNameFlag = None,
-    epmd_port: EpmdPortFlag = None,
-    config: ConfigFlag = None,
-    json: JsonFlag = False,  # noqa: FBT002  # an option, given by name
-) -> None:
-    """Show which node it is, how long it is up, and whether the expected supervisors run."""
-    flags = _given(url=url, node=_alone(node), cookie_file=cookie_file, own_name=own_name, epmd_port=epmd_port)
+@_asking
+def show_node(flags: dict[str, object], config: Path | None, json: JsonFlag = False) -> None:  # noqa: FBT002  # an option, given by name
+    """Show which node it is, how long it is up, what it offers, and whether the expected supervisors run."""
     _show(_source(flags, config).node, render.node_table, as_json=json)
 
 
@@ -131,25 +87,18 @@ def _root(
         raise typer.Exit
 
 
-def _alone(node: str | None) -> list[str] | None:
-    return None if node is None else [node]  # `--node "$NODE"` without a value was given, and is wrong
-
-
-def _given(**flags: object) -> dict[str, object]:
-    return {name: value for name, value in flags.items() if value is not None}
-
-
 def _source(flags: dict[str, object], config: Path | None) -> Source:
     """Choose whom to ask: the node itself when ``--node`` is given without ``--url``, else the collector.
 
     Only the flag counts. The sidecar's own environment names its nodes too, and a shell in it wants the collector.
     """
-    settings = load_settings(flags, os.environ, config)
-    named = settings.node[0] if "node" in flags else None
+    is_named = "node" in flags
+    # In a list: `--node "$NODE"` without a value was given, and is wrong.
+    settings = load_settings(flags | ({"node": [flags["node"]]} if is_named else {}), os.environ, config)
+    named = settings.node[0] if is_named else None
     if named is None or "url" in flags:
         return Collector(settings.url or settings.listen.local_url, None if named is None else str(named.node))
-    options = Options(own_name=settings.own_name, epmd_port=settings.epmd_port)
-    return Direct(named, load_cookie(settings, os.environ), options, settings.expected_supervisors)
+    return Direct(named, load_cookie(settings, os.environ), load_options(settings), settings.expected_supervisors)
 
 
 def _show(ask: Callable[[], _Model], draw: Callable[[_Model], RenderableType], *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from agent import preflight
 from agent.errors import AgentError
 from agent.handshake import Cookie
 from agent.names import Target
@@ -111,10 +112,11 @@ class Direct:
     async def _ask(self, *names: str) -> tuple[Snapshot, Up]:
         session = await connect(self.target, self.cookie, self.options)
         try:
+            found = await preflight.check(session)
             probes = vital_signs(self.expected_supervisors)
             asked_at = datetime.now(UTC)
             outcomes = {name: await run_probe(name, probes[name], session, QUESTION_SECONDS) for name in names}
-            return Snapshot(self.target, asked_at, peer=session.peer, outcomes=outcomes), Up(session)
+            return Snapshot(self.target, asked_at, peer=session.peer, outcomes=outcomes), Up(session, found)
         finally:
             session.close()
             await session.wait_closed()

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from agent.errors import AgentError, ConnectionLost, DeadlineExceeded
-from agent.node import Down, Node, State
+from agent.node import Down, Node
 from agent.probes import Probe
 from agent.session import Session
 from collector.snapshot import Answered, Bug, Failed, Outcome, Snapshot
@@ -156,23 +156,3 @@ class Fleet:
         """Ask all nodes at the same time, under one deadline."""
         names = None if only is None else tuple(only)
         return await asyncio.gather(*(node.snapshot(deadline_seconds, names) for node in self.nodes.values()))
-
-
-class ChangeLog:
-    """Logs what becomes of the connection to one node: a line when it changes, none while it stays as it is."""
-
-    def __init__(self, node: str) -> None:
-        self._node = node
-        self._told: str | None = None
-
-    def __call__(self, state: State) -> None:
-        """Take a new state of the node."""
-        if isinstance(state, Down):
-            told = str(state.error)
-            if told != self._told:
-                _LOG.warning("not connected: %s", told, extra={"erlang_node": self._node})
-        else:
-            told = f"connected, creation {state.session.peer.creation}"
-            facts = {"erlang_node": self._node, "creation": state.session.peer.creation}
-            _LOG.info("connected as %s", state.session.own.name, extra=facts)
-        self._told = told

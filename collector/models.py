@@ -9,7 +9,8 @@ from typing import Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.errors import AgentError, ConnectionLost
-from agent.node import Down, State
+from agent.node import Down, State, Up
+from agent.preflight import Preflight
 from agent.probes import Result
 from agent.probes.identity import NodeIdentity
 from agent.probes.memory import Memory
@@ -156,6 +157,34 @@ class ConnectionState(BaseModel):
         return cls(state="up", reason=None, own_name=str(session.own.name), skipped_messages=session.counters.skipped)
 
 
+class Offers(BaseModel):
+    """What the node offers, as we found it when we connected."""
+
+    code_server_answers: bool = Field(
+        description="Whether modules can be loaded; if not, what needs one that is not loaded gets no answer.",
+        examples=[True],
+    )
+    has_erpc: bool = Field(
+        description="If not, a question that fails leaves a line in the node's log.", examples=[True]
+    )
+    can_evaluate: bool = Field(description="Whether stdlib's evaluator of expressions is there.", examples=[True])
+    net_ticktime_seconds: float = Field(description="As the node has it; we tick by it.", examples=[60.0])
+    tick_intensity: int = Field(examples=[4])
+    trouble: str | None = Field(description="What is missing, in words; null when nothing is.", examples=[None])
+
+    @classmethod
+    def of(cls, preflight: Preflight) -> Self:
+        """Make the answer of a pre-flight."""
+        return cls(
+            code_server_answers=preflight.code_server_answers,
+            has_erpc=preflight.has_erpc,
+            can_evaluate=preflight.can_evaluate,
+            net_ticktime_seconds=preflight.ticks.net_ticktime_seconds,
+            tick_intensity=preflight.ticks.intensity,
+            trouble=preflight.trouble,
+        )
+
+
 class NodeAnswer(Answer):
     """What a node is. The last fields are null while it does not answer."""
 
@@ -163,6 +192,7 @@ class NodeAnswer(Answer):
     trouble: str | None = Field(
         description="Why the node is not connected or does not answer; null when it does.", examples=[None]
     )
+    offers: Offers | None = Field(description="Null while it is not connected.")
     otp_release: str | None = Field(examples=["26"])
     erts_version: str | None = Field(examples=["14.2.1"])
     uptime_seconds: float | None = Field(examples=[86_400.5])
@@ -178,6 +208,7 @@ class NodeAnswer(Answer):
             | {
                 "connection": ConnectionState.of(state),
                 "trouble": None if (why := snapshot.why_no("identity")) is None else str(why),
+                "offers": Offers.of(state.preflight) if isinstance(state, Up) and state.preflight else None,
                 "otp_release": identity and identity.otp_release,
                 "erts_version": identity and identity.erts_version,
                 "uptime_seconds": identity and round(identity.uptime_seconds, 3),

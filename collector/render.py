@@ -61,6 +61,11 @@ def node_table(answer: NodeAnswer) -> RenderableType:
     facts.add_row("OTP", Text(f"{_known(answer.otp_release)} (ERTS {_known(answer.erts_version)})"))
     uptime = answer.uptime_seconds
     facts.add_row("up for", "not known" if uptime is None else str(timedelta(seconds=round(uptime))))
+    if offers := answer.offers:
+        facts.add_row("ticks", f"net_ticktime {offers.net_ticktime_seconds:g} s, intensity {offers.tick_intensity}")
+        lacks = offers.trouble
+        offered = Text("all that is asked for") if lacks is None else Text(f"not all: {lacks}", "bold yellow")
+        facts.add_row("offers", offered)
     for supervisor in answer.supervisors or ():
         running = Text(f"running {supervisor.pid}", "green")
         facts.add_row(Text(supervisor.name), running if supervisor.is_running else Text("not running", "bold red"))

@@ -18,11 +18,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from agent.handshake import Cookie
 from agent.node import Node
 from agent.probes import vital_signs
-from agent.session import Options
 from collector import logs
 from collector.app import create_app
-from collector.fleet import ChangeLog, Fleet, WatchedNode
+from collector.changes import ChangeLog
+from collector.fleet import Fleet, WatchedNode
 from collector.instance import Instance
+from collector.load import load_options
 from collector.settings import Address, Settings, SettingsError
 from collector.vitals import log_vital_signs
 
@@ -43,7 +44,7 @@ def serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str]) -> Non
 def make_fleet(settings: Settings, cookie: Cookie, instance: Instance) -> Fleet:
     """Make the fleet of all nodes in the settings, not connected yet."""
     probes = vital_signs(settings.expected_supervisors)
-    options = Options(own_name=settings.own_name, epmd_port=settings.epmd_port)
+    options = load_options(settings)
     return Fleet(
         [
             WatchedNode(Node(target, cookie, options, ChangeLog(str(target.node))), probes, instance.id)

@@ -1,40 +1,21 @@
-"""Settings, from the command line, the environment and a file, in this order of precedence.
-
-Built by `load_settings` from what it is given, never at import. Whatever is wrong is told all at once, each mistake
-with the place where it stands and what it should be.
-
-pydantic checks the values; where each came from is kept here, because an error that cannot say whether a flag, a
-variable or a file is wrong helps nobody.
-"""
+"""All settings: what each is, its default, and which values it may have. `collector.load` says where they come from."""
 
 from __future__ import annotations
 
-import difflib
-import os
 import re
-import tomllib
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
-from agent.cookie import parse_cookie, read_cookie_file, read_default_cookie_file
-from agent.errors import CookieError, NodeNameError, SettingError
-from agent.handshake import Cookie
+from agent.errors import NodeNameError, SettingError
+from agent.limits import DEFAULT_MAX_MEMORY_BYTES, MIN_MAX_MEMORY_BYTES
 from agent.names import NodeName, Target, parse_own_name
+from agent.tls import Tls
 
-PREFIX: Final = "BEAMWARDEN_"
-COOKIE_VARIABLE: Final = "BEAMWARDEN_COOKIE"
-CONFIG_VARIABLE: Final = "BEAMWARDEN_CONFIG"
-DEFAULT_FILE: Final = Path("beamwarden.toml")
 DEFAULT_PORT: Final = 9750
-
-_ELSEWHERE: Final = frozenset({COOKIE_VARIABLE, CONFIG_VARIABLE})  # variables of ours that are no settings
-# Kubernetes sets these in every pod beside a Service named beamwarden.
-_OF_KUBERNETES: Final = re.compile(r"BEAMWARDEN_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_[A-Z]+(_(PROTO|PORT|ADDR))?)?)")
 
 
 class SettingsError(SettingError):
@@ -130,6 +111,9 @@ def _all_different(targets: tuple[Target, ...]) -> tuple[Target, ...]:
     return targets
 
 
+_File = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(Path.expanduser)]
+
+
 class Settings(BaseModel):
     """All settings. A field's description says what its value should be, in errors and in the help."""
 
@@ -140,14 +124,38 @@ class Settings(BaseModel):
         BeforeValidator(_to_list),
         AfterValidator(_all_different),
     ] = Field(default=(), description="a node to watch: name@host, or name@host:port when no epmd runs there")
-    cookie_file: Annotated[Path, BeforeValidator(_not_empty), AfterValidator(Path.expanduser)] | None = Field(
+    cookie_file: _File | None = Field(
         default=None, description="the file that holds the cluster's cookie (default: ~/.erlang.cookie)"
     )
     own_name: Annotated[str, AfterValidator(_to_own_name)] | None = Field(
         default=None, description="a fixed name for us, name or name@host (default: each node gives us one)"
     )
     epmd_port: Annotated[int, BeforeValidator(_no_truth)] = Field(
-        default=4369, ge=1, le=65_535, description="the port of epmd on the nodes' hosts, 1 to 65535"
+        default=4369,
+        ge=1,
+        le=65_535,
+        description="the port of epmd on the nodes' hosts, 1 to 65535",
+    )
+    tls_ca_file: _File | None = Field(
+        default=None, description="the authorities that may have signed a node's certificate, in PEM form; turns TLS on"
+    )
+    tls_certificate_file: _File | None = Field(
+        default=None, description="our certificate with its chain, in PEM form, for nodes that want one"
+    )
+    tls_key_file: _File | None = Field(
+        default=None, description="the key of our certificate, in PEM form (default: in the file of the certificate)"
+    )
+    tls_server_name: Annotated[str, BeforeValidator(_not_empty)] | None = Field(
+        default=None, description="the name that a node's certificate must be for (default: the host in its name)"
+    )
+    tls_insecure_no_verify: bool = Field(
+        default=False, description="true to speak TLS with whoever answers for a node, unverified, else false"
+    )
+    answer_memory_bytes: Annotated[int, BeforeValidator(_no_truth)] = Field(
+        default=DEFAULT_MAX_MEMORY_BYTES,
+        ge=MIN_MAX_MEMORY_BYTES,
+        le=1 << 32,
+        description="the most memory that what one node sends may take here, in bytes, 67108864 to 4294967296",
     )
     listen: Annotated[Address, BeforeValidator(_to_address)] = Field(
         default=Address("127.0.0.1", DEFAULT_PORT), description="address:port to serve on"
@@ -169,101 +177,14 @@ class Settings(BaseModel):
         default="auto", description="json, text, or auto: text on a terminal, json elsewhere"
     )
 
-
-def load_settings(flags: Mapping[str, object], environ: Mapping[str, str], file: Path | None = None) -> Settings:
-    """Put the settings together. ``flags`` are those of the command line that were given.
-
-    ``file`` must exist; without one (nor BEAMWARDEN_CONFIG), ``beamwarden.toml`` in the current folder is read if it is
-    there. Raises `SettingsError`.
-    """
-    mistakes: list[str] = []
-    values: dict[str, object] = {}
-    places: dict[str, str] = {}
-    for place, name, value in (*_from_file(file, environ, mistakes), *_from_environment(environ, mistakes)):
-        values[name], places[name] = value, place
-    for name, value in flags.items():
-        values[name], places[name] = value, flag_of(name)
-    try:
-        settings = Settings.model_validate(values)
-    except ValidationError as error:
-        mistakes += [_explain(found["loc"], found["msg"], places) for found in error.errors()]
-    else:
-        if not mistakes:
-            return settings
-    raise SettingsError("\n".join(mistakes))
-
-
-def load_cookie(settings: Settings, environ: Mapping[str, str]) -> Cookie:
-    """Find the cookie: the file of the settings, BEAMWARDEN_COOKIE, or Erlang's own file. Raises `CookieError`."""
-    if settings.cookie_file is not None:
-        return read_cookie_file(settings.cookie_file)
-    if COOKIE_VARIABLE in environ:
-        return parse_cookie(environ[COOKIE_VARIABLE], COOKIE_VARIABLE)
-    try:
-        return read_default_cookie_file()
-    except CookieError as error:
-        raise CookieError(f"{error}; name the file with --cookie-file or BEAMWARDEN_COOKIE_FILE") from None
-
-
-def flag_of(name: str) -> str:
-    """Return the command line's name of a setting."""
-    return "--" + name.replace("_", "-")
-
-
-def describe(name: str) -> str:
-    """Return what the value of a setting should be."""
-    return Settings.model_fields[name].description or ""
-
-
-def _from_environment(environ: Mapping[str, str], mistakes: list[str]) -> list[tuple[str, str, object]]:
-    found: list[tuple[str, str, object]] = []
-    for variable, value in environ.items():
-        if not variable.startswith(PREFIX) or variable in _ELSEWHERE or _OF_KUBERNETES.fullmatch(variable):
-            continue
-        name = variable.removeprefix(PREFIX).lower()
-        if name in Settings.model_fields and variable == variable.upper():
-            found.append((f"{variable} (environment)", name, value))
-        else:
-            mistakes.append(f"{variable} (environment): there is no such setting{_nearest(name, _variable_of)}")
-    return found
-
-
-def _from_file(file: Path | None, environ: Mapping[str, str], mistakes: list[str]) -> list[tuple[str, str, object]]:
-    if file is None and CONFIG_VARIABLE in environ:
-        file = Path(environ[CONFIG_VARIABLE])
-    if file is None and not os.path.exists(DEFAULT_FILE):  # noqa: PTH110  # Path's raises where we may not look
-        return []
-    path = file or DEFAULT_FILE
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        mistakes.append(f"{path}: cannot be read: {error.strerror}")
-        return []
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        mistakes.append(f"{path}: is no TOML: {error}")
-        return []
-    found: list[tuple[str, str, object]] = []
-    for name, value in content.items():
-        if name in Settings.model_fields:
-            found.append((f"{path}: {name}", name, value))
-        elif name == "cookie":
-            mistakes.append(f"{path}: cookie: a secret does not belong here; put it in a file and set cookie_file")
-        else:
-            mistakes.append(f"{path}: {name}: there is no such setting{_nearest(name)}")
-    return found
-
-
-def _variable_of(name: str) -> str:
-    return PREFIX + name.upper()
-
-
-def _nearest(name: str, spell: Callable[[str], str] = str) -> str:
-    near = difflib.get_close_matches(name, Settings.model_fields, n=1)
-    return (
-        f"; did you mean {spell(near[0])}?" if near else f"; there are {', '.join(map(spell, Settings.model_fields))}"
-    )
-
-
-def _explain(location: tuple[int | str, ...], message: str, places: Mapping[str, str]) -> str:
-    name = str(location[0])
-    return f"{places.get(name, name)}: {message.removeprefix('Value error, ')}; it should be {describe(name)}"
+    @property
+    def tls(self) -> Tls | None:
+        """How to speak TLS to the nodes; None when nothing of it is set."""
+        tls = Tls(
+            ca_file=self.tls_ca_file,
+            certificate_file=self.tls_certificate_file,
+            key_file=self.tls_key_file,
+            server_name=self.tls_server_name,
+            is_verified=not self.tls_insecure_no_verify,
+        )
+        return None if tls == Tls() else tls

@@ -26,13 +26,7 @@ STOP_SECONDS: Final = 20.0
 FIXTURES: Final = Path(__file__).parent
 EBIN: Final = FIXTURES / "_build" / "ebin"
 
-_READY: Final = "beam is ready"
-# Halts when standard input ends. `-noshell` leaves standard input to us.
-_EVAL: Final = f"""
-    [{{ok, _}} = application:ensure_all_started(Application) || Application <- [%s]],
-    spawn(fun Watch() -> case io:get_line("") of eof -> halt(0); {{error, _}} -> halt(0); _ -> Watch() end end),
-    io:format("{_READY}~n").
-"""
+_READY: Final = "beam is ready"  # as src/beam_ready.erl prints it
 
 
 class BeamError(Exception):
@@ -197,7 +191,7 @@ class Beam:
             command += ["-erl_epmd_port", str(self.port)]
         else:
             command += ["-kernel", "inet_dist_listen_min", str(self.port), "inet_dist_listen_max", str(self.port)]
-        return [*command, *self._arguments, "-eval", _EVAL % ",".join(self._applications)]
+        return [*command, *self._arguments, "-s", "beam_ready", "start", *self._applications]
 
 
 class Epmd:

@@ -19,6 +19,7 @@ from agent.errors import AgentError, ConnectionLost, NodeUnreachable
 from agent.handshake import Cookie, Identity
 from agent.names import NodeName, Target
 from agent.node import Down, Node, State, Up
+from agent.preflight import Preflight
 from agent.probes import Result, vital_signs
 from agent.probes.identity import NodeIdentity
 from agent.probes.memory import Memory
@@ -29,6 +30,7 @@ from agent.protocol import Counters
 from agent.rpc import DEFAULT_MAX_ANSWER_BYTES, DEFAULT_MAX_HEAP_WORDS
 from agent.session import Session
 from agent.terms import FALSE, TRUE, UNDEFINED, Atom, Pid, Term
+from agent.ticks import DEFAULT_TICKS
 from collector.app import create_app
 from collector.fleet import Fleet, WatchedNode
 from collector.settings import Settings
@@ -38,6 +40,9 @@ NODE: Final = "tai_autonomics@127.0.0.1"
 OTHER_NODE: Final = "tai_billing@127.0.0.1"
 CREATION: Final = 1_763_914_502
 INSTANCE_ID: Final = "00f46b92"
+OFFERS: Final = Preflight(
+    otp_release=28, code_server_answers=True, has_erpc=True, can_evaluate=True, ticks=DEFAULT_TICKS
+)
 EXPECTED_SUPERVISORS: Final = ("governance_sup", "receipt_ledger_sup")
 MOMENT: Final = datetime(2026, 11, 23, 3, 14, 7, tzinfo=UTC)
 

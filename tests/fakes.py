@@ -13,7 +13,8 @@ from typing import TypeAlias
 from agent import etf
 from agent.handshake import NEEDED_FLAGS, Cookie, Flag
 from agent.names import NodeName, Target
-from agent.terms import Atom, Pid, Reference, Term
+from agent.rpc import DEFAULT_MAX_ANSWER_BYTES
+from agent.terms import TRUE, UNDEFINED, Atom, Pid, Reference, Term, format_term
 
 PEER_NAME = NodeName("tai", "127.0.0.1")
 PEER_CREATION = 77
@@ -51,16 +52,29 @@ class SpawnedCall:
     arguments: tuple[Term, ...]
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it was asked without erpc."""
+        return len(self.arguments) == 3
+
+    @property
+    def question(self) -> tuple[Term, str, Sequence[Term]]:
+        """The reference, ``module:function`` that is to be called in the end, and its arguments."""
+        match self.arguments:
+            case (reference, Atom(name=module), Atom(name=function), list() as arguments):
+                return reference, f"{module}:{function}", arguments
+            case (_, [_, _, _, [[_, [_, Atom(name=module)], [_, Atom(name=function)], [[[reference]], arguments]]]], _):
+                assert isinstance(arguments, list)
+                return reference, f"{module}:{function}", arguments
+        raise AssertionError(f"a question of a form that is not known: {self.arguments}")
+
+    @property
     def reference(self) -> Term:
-        return self.arguments[0]
+        return self.question[0]
 
     @property
     def target(self) -> str:
         """What is to be called in the end: ``module:function``."""
-        _, module, function, _ = self.arguments
-        assert isinstance(module, Atom)
-        assert isinstance(function, Atom)
-        return f"{module.name}:{function.name}"
+        return self.question[1]
 
     def started(self, pid: Pid = WORKER) -> bytes:
         return frame((31, self.request, self.sender, 1, pid))
@@ -74,10 +88,44 @@ class SpawnedCall:
         return frame((3, pid, self.sender, reason))
 
     def returned(self, value: Term, pid: Pid = WORKER) -> bytes:
-        return self.started(pid) + self.ended((self.reference, Atom("return"), value), pid)
+        reason: Term = [self.reference, value] if self.is_plain else (self.reference, Atom("return"), value)
+        return self.started(pid) + self.ended(reason, pid)
 
 
 Answer = Callable[[SpawnedCall], bytes]
+
+
+def batched(call: SpawnedCall) -> list[str]:
+    """The questions in one batch of `agent.batch`, as ``module:function(first argument)``."""
+    match call.question:
+        case (_, "lists:zipwith3", [_, list() as modules, list() as functions, list() as arguments]):
+            return [
+                f"{getattr(module, 'name', '')}:{getattr(function, 'name', '')}({format_term(args)})"
+                for module, function, args in zip(modules, functions, arguments, strict=True)
+            ]
+    return []
+
+
+HEALTHY: Mapping[str, Term] = {
+    "erlang:system_info([otp_release])": list(b"28"),
+    "erlang:module_loaded([erpc])": TRUE,
+    "erlang:module_loaded([erl_scan])": TRUE,
+    "erlang:module_loaded([erl_parse])": TRUE,
+    "erlang:module_loaded([erl_eval])": TRUE,
+    "code:root_dir([])": list(b"/usr/lib/erlang"),
+    "net_kernel:get_net_ticktime([])": 60,
+    "application:get_env([kernel,net_tickintensity])": UNDEFINED,
+}
+"""What a node in good health answers in the pre-flight."""
+
+PREFLIGHT = {
+    *HEALTHY,
+    "code:ensure_loaded([erpc])",
+    "code:get_mode([])",
+    "code:which([erl_scan])",
+    "code:which([erl_parse])",
+    "code:which([erl_eval])",
+}
 
 
 @dataclass
@@ -90,12 +138,16 @@ class ScriptedPeer:
     flags: Flag = NEEDED_FLAGS
     challenge_tag: bytes = b"N"
     proves_cookie: bool = True
+    preflight: Mapping[str, Term] = field(default_factory=lambda: HEALTHY)
+    """What it answers to the questions of the pre-flight; those that are not here hang."""
+
     answer: Answer = lambda call: call.returned(Atom("ok"))
-    """What it answers to a call."""
+    """What it answers to any other call."""
 
     introduced: bytes = b""
     is_connected: bool = False
     is_closed: bool = False
+    preflights: list[list[str]] = field(default_factory=list)
     calls: list[SpawnedCall] = field(default_factory=list)
     others: list[tuple[Term, ...]] = field(default_factory=list)
     """Every other control message that it got, a payload as its last element."""
@@ -160,8 +212,12 @@ class ScriptedPeer:
         assert isinstance(group_leader, Pid)
         assert isinstance(options, list)
         assert isinstance(arguments, list)
-        assert mfa == (Atom("erpc"), Atom("execute_call"), len(arguments))
+        assert mfa in {(Atom("erpc"), Atom("execute_call"), 4), (Atom("lists"), Atom("foldl"), 3)}
         call = SpawnedCall(request, sender, group_leader, tuple(options), tuple(arguments))
+        if (questions := batched(call)) and set(questions) <= PREFLIGHT:
+            self.preflights.append(questions)
+            answered = [self.preflight[question] for question in questions if question in self.preflight]
+            return call.returned(answered) if len(answered) == len(questions) else b""
         self.calls.append(call)
         return self.answer(call)
 
@@ -239,8 +295,17 @@ class FakeCaller:
         self._answers = answers
         self.calls: list[tuple[str, list[Term]]] = []
 
-    async def call(self, module: str, function: str, arguments: Sequence[Term], *, deadline_seconds: float) -> Term:
+    async def call(
+        self,
+        module: str,
+        function: str,
+        arguments: Sequence[Term],
+        *,
+        deadline_seconds: float,
+        max_answer_bytes: int = DEFAULT_MAX_ANSWER_BYTES,
+    ) -> Term:
         assert deadline_seconds > 0
+        assert max_answer_bytes > 0
         self.calls.append((f"{module}:{function}", list(arguments)))
         answer = self._answers[f"{module}:{function}"]
         if isinstance(answer, Exception):

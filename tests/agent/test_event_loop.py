@@ -12,7 +12,7 @@ from agent.session import connect
 from agent.terms import Atom, Term
 from tests.fakes import ScriptedPeer, SpawnedCall, cookie, serving, until
 
-ELEMENTS = 250_000
+ELEMENTS = 100_000
 
 
 @asynccontextmanager

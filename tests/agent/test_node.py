@@ -6,10 +6,12 @@ import logging
 import pytest
 
 from agent import node as node_module
+from agent import preflight
 from agent.errors import (
     AgentError,
     ConnectionLost,
     HandshakeRefused,
+    IncompatiblePeer,
     NodeNameError,
     NodeUnreachable,
     WrongCookie,
@@ -17,17 +19,23 @@ from agent.errors import (
 )
 from agent.names import Target
 from agent.node import MAX_BACKOFF_SECONDS, Down, Node, State, Up, backoff_seconds
-from agent.protocol import DEFAULT_NET_TICKTIME_SECONDS
 from agent.session import Options, Session
-from agent.terms import Atom, Term
+from agent.terms import Atom
+from agent.ticks import DEFAULT_TICKS, Ticks
 from erlang_fixtures.beam import free_port
-from tests.fakes import PEER_NAME, ScriptedPeer, SpawnedCall, cookie, serving, until
+from tests.fakes import HEALTHY, PEER_NAME, ScriptedPeer, cookie, serving, until
 
 
 @pytest.fixture
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reconnect at once: what is waited for in these tests is an event and not a pause."""
     monkeypatch.setattr(node_module, "backoff_seconds", lambda *_: 0.0)
+
+
+@pytest.fixture
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at the node again at once."""
+    monkeypatch.setattr(node_module, "LOOK_AGAIN_SECONDS", 0.01)
 
 
 def test_the_pauses_between_attempts_double_up_to_a_limit() -> None:
@@ -112,40 +120,72 @@ async def test_leaving_closes_the_connection() -> None:
         await asyncio.wait_for(server.writers[0].wait_closed(), 10)
 
 
-@pytest.mark.parametrize(
-    ("answer", "seconds"),
-    [
-        (8, 8.0),
-        ((Atom("ongoing_change_to"), 12), 12.0),
-        (10**400, 86_400.0),
-        (Atom("ignored"), DEFAULT_NET_TICKTIME_SECONDS),
-        (0, DEFAULT_NET_TICKTIME_SECONDS),
-        ((Atom("x"),), DEFAULT_NET_TICKTIME_SECONDS),
-    ],
-)
-async def test_the_node_s_net_ticktime_is_asked_and_followed(
-    answer: Term, seconds: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    followed = [DEFAULT_NET_TICKTIME_SECONDS]
-    monkeypatch.setattr(Session, "set_net_ticktime", lambda _self, value: followed.append(value))
-    asked: list[str] = []
-
-    def reply(call: SpawnedCall) -> bytes:
-        asked.append(call.target)
-        return call.returned(answer)
-
-    async with serving(ScriptedPeer(answer=reply)) as server, Node(server.target, cookie()) as node:
-        await until(lambda: isinstance(node.state, Up) and asked, "it is asked")
-        await node.session().call("m", "f", [], deadline_seconds=5)  # answered behind the other, so that one is done
-    assert asked[0] == "net_kernel:get_net_ticktime"
-    assert followed[-1] == seconds
+async def test_the_node_is_up_only_when_it_is_known_what_it_offers() -> None:
+    slow = ScriptedPeer(preflight={})
+    async with serving(slow) as server, Node(server.target, cookie()) as node:
+        await until(lambda: slow.preflights, "it is asked")
+        assert isinstance(node.state, Down)
 
 
-async def test_a_node_that_does_not_tell_its_net_ticktime_is_up_all_the_same() -> None:
-    peer = ScriptedPeer(answer=lambda call: call.refused("system_limit"))
-    async with serving(peer) as server, Node(server.target, cookie()) as node:
-        await until(lambda: peer.calls, "it is asked")
+@pytest.mark.usefixtures("_hasty")
+async def test_a_node_of_an_otp_that_is_too_old_is_refused_with_the_reason() -> None:
+    old = ScriptedPeer(preflight={**HEALTHY, "erlang:system_info([otp_release])": list(b"24")})
+    async with serving(old) as server, Node(server.target, cookie()) as node:
+        await until(lambda: server.connections >= 2, "it is tried again")
+        with pytest.raises(IncompatiblePeer, match="runs OTP 24"):
+            node.session()
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_the_node_s_ticks_are_asked_again_and_again_and_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    followed: list[Ticks] = []
+    monkeypatch.setattr(Session, "set_ticks", lambda _self, ticks: followed.append(ticks))
+    answers = dict(HEALTHY)
+    async with serving(ScriptedPeer(preflight=answers)) as server, Node(server.target, cookie()):
+        await until(lambda: len(followed) >= 2, "they are asked twice")
+        answers["net_kernel:get_net_ticktime([])"] = (Atom("ongoing_change_to"), 8)
+        await until(lambda: followed[-1].net_ticktime_seconds == 8, "the change is followed")
+    assert followed[0] == DEFAULT_TICKS
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_what_hangs_on_the_node_is_looked_at_again_until_it_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "PREFLIGHT_SECONDS", 0.2)
+    answers = {question: answer for question, answer in HEALTHY.items() if question != "code:root_dir([])"}
+    changes: list[State] = []
+    peer = ScriptedPeer(preflight=answers)
+    async with serving(peer) as server, Node(server.target, cookie(), on_change=changes.append) as node:
+        await until(lambda: changes, "the node is up")
+        await until(lambda: len(peer.preflights) >= 8, "it is looked at again")
+        assert len(changes) == 1
+        answers["code:root_dir([])"] = list(b"/usr/lib/erlang")
+        await until(lambda: len(changes) >= 2, "its recovery is told")
+        offers = [change.preflight for change in changes if isinstance(change, Up) and change.preflight]
+        assert [found.code_server_answers for found in offers] == [False, True]
+        assert isinstance(node.state, Up)
+        assert server.connections == 1
+
+
+async def test_a_node_that_does_not_answer_the_preflight_is_up_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "PREFLIGHT_SECONDS", 0.1)
+    async with serving(ScriptedPeer(preflight={})) as server, Node(server.target, cookie()) as node:
         await until(lambda: isinstance(node.state, Up), "the node is up")
+        assert await node.session().call("m", "f", [], deadline_seconds=5) == Atom("ok")
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_a_connection_that_ends_while_the_node_is_looked_at_again_is_a_loss() -> None:
+    answers = dict(HEALTHY)
+    peer = ScriptedPeer(preflight=answers)
+    async with serving(peer) as server, Node(server.target, cookie()) as node:
+        await until(lambda: isinstance(node.state, Up), "the node is up")
+        answers.clear()
+        seen = len(peer.preflights)
+        await until(lambda: len(peer.preflights) >= seen + 2, "it is looked at again")
+        server.cut()
+        await until(lambda: isinstance(node.state, Down), "the loss is seen")
+        with pytest.raises(ConnectionLost):
+            node.session()
 
 
 @pytest.mark.usefixtures("_hasty")

@@ -5,9 +5,21 @@ import tracemalloc
 import pytest
 
 from agent import control
-from agent.errors import ConnectionLost, DecodeError, LocalProtocolError, NodeUnreachable, PeerNotTrusted, WrongCookie
+from agent.errors import (
+    ConnectError,
+    ConnectionLost,
+    DecodeError,
+    LocalProtocolError,
+    NodeUnreachable,
+    NotErlang,
+    PeerNotTrusted,
+    TlsMismatch,
+    WrongCookie,
+)
 from agent.handshake import MAX_MESSAGE_BYTES, Identity, Introduction
+from agent.limits import DEFAULT_LIMITS, Limits
 from agent.protocol import (
+    FRAME_SECONDS,
     HANDSHAKE_SECONDS,
     MAX_SENT_FRAME_BYTES,
     Closed,
@@ -16,7 +28,9 @@ from agent.protocol import (
     Event,
     MessageReceived,
 )
+from agent.strangers import MAX_UNASKED, MAX_UNASKED_PER_SECOND
 from agent.terms import Atom, Pid, Reference, Term
+from agent.ticks import Ticks
 from tests.fakes import OWN_CREATION, OWN_NAME, OWN_PID, PEER_CREATION, PEER_NAME, WORKER, ScriptedPeer, cookie, frame
 
 REF = Reference(OWN_PID.node, OWN_CREATION, (1, 0, 0))
@@ -24,8 +38,8 @@ STARTED = frame((31, REF, OWN_PID, 1, WORKER))
 STRANGER = Pid(Atom("other@127.0.0.1"), 7, 0, 3)
 
 
-def new_connection(max_frame_bytes: int = control.MAX_FRAME_BYTES) -> Connection:
-    connection = Connection(Introduction(PEER_NAME, cookie(), challenge=1, creation=5), max_frame_bytes)
+def new_connection(max_frame_bytes: int = DEFAULT_LIMITS.max_frame_bytes) -> Connection:
+    connection = Connection(Introduction(PEER_NAME, cookie(), challenge=1, creation=5), Limits(16 * max_frame_bytes))
     connection.start(0.0)
     return connection
 
@@ -105,14 +119,31 @@ def test_a_web_server_on_the_port_is_told_as_not_a_node() -> None:
     connection = new_connection()
     connection.receive_data(b"HTTP/1.1 400 Bad Request\r\n\r\n", 0.0)
     error = why_closed(connection)
-    assert isinstance(error, NodeUnreachable)
-    assert "not the distribution protocol" in str(error)
+    assert isinstance(error, NotErlang)
+    assert "is no Erlang node" in str(error)
+
+
+@pytest.mark.parametrize(
+    "banner", [b"SSH-2.0-OpenSSH_9.2\r\n", b"220 mail ESMTP\r\n", b"-ERR unknown command\r\n", b"\0\1x"]
+)
+def test_any_other_server_on_the_port_is_told_as_not_a_node(banner: bytes) -> None:
+    connection = new_connection()
+    connection.receive_data(banner, 0.0)
+    assert isinstance(why_closed(connection), NotErlang)
+
+
+def test_a_node_that_speaks_tls_is_told_as_one() -> None:
+    connection = new_connection()
+    connection.receive_data(b"\x15\x03\x01\0\2\2\x28", 0.0)
+    error = why_closed(connection)
+    assert isinstance(error, TlsMismatch)
+    assert "speaks TLS" in str(error)
 
 
 def test_a_handshake_message_meets_its_limit_before_it_is_read() -> None:
     connection = new_connection()
     connection.receive_data((MAX_MESSAGE_BYTES + 1).to_bytes(2, "big"), 0.0)
-    assert isinstance(why_closed(connection), NodeUnreachable)
+    assert isinstance(why_closed(connection), NotErlang)
 
 
 def too_long(message: Term, length: int) -> bytes:
@@ -265,13 +296,104 @@ def test_every_byte_from_the_peer_proves_that_it_lives() -> None:
 
 def test_the_node_s_own_net_ticktime_is_followed() -> None:
     connection = connected(now=100.0)
-    connection.set_net_ticktime(8)
+    connection.set_ticks(Ticks(net_ticktime_seconds=8))
     assert connection.next_deadline() == 102.0
     for now in (102.0, 104.0, 106.0, 108.0):
         connection.handle_deadline(now)
     assert connection.next_deadline() == 110.0
     connection.handle_deadline(110.0)
     assert isinstance(why_closed(connection), ConnectionLost)
+
+
+def test_the_node_s_own_intensity_is_followed() -> None:
+    connection = connected(now=100.0)
+    connection.set_ticks(Ticks(net_ticktime_seconds=60, intensity=10))
+    assert connection.next_deadline() == 106.0
+    for step in range(1, 11):
+        connection.handle_deadline(100.0 + 6 * step)
+    assert events(connection) == []
+    connection.handle_deadline(166.0)
+    assert isinstance(why_closed(connection), ConnectionLost)
+
+
+def test_any_number_of_ticks_in_one_piece_is_answered_by_one() -> None:
+    connection = connected()
+    connection.receive_data(b"\0\0\0\0" * 1000, 5.0)
+    assert connection.data_to_send() == b"\0\0\0\0"
+    assert connection.counters.ticks_received == 1000
+
+
+def test_a_frame_that_does_not_get_whole_ends_the_connection_although_bytes_come() -> None:
+    connection = connected(now=100.0)
+    connection.receive_data((5000).to_bytes(4, "big"), 100.0)
+    for second in range(1, int(FRAME_SECONDS)):
+        connection.receive_data(b"x", 100.0 + second)
+        connection.handle_deadline(100.0 + second)
+    assert events(connection) == []
+    connection.handle_deadline(100.0 + FRAME_SECONDS)
+    error = why_closed(connection)
+    assert isinstance(error, ConnectionLost)
+    assert "did not get whole" in str(error)
+
+
+def test_each_frame_has_its_own_time_to_get_whole() -> None:
+    connection = connected(now=100.0)
+    half = len(STARTED) // 2
+    connection.receive_data(STARTED[:half], 100.0)
+    connection.receive_data(STARTED[half:] + STARTED[:half], 150.0)
+    connection.handle_deadline(150.0 + FRAME_SECONDS - 1)
+    assert [type(event) for event in events(connection)] == [MessageReceived]
+    connection.receive_data(STARTED[half:], 150.0 + FRAME_SECONDS - 1)
+    connection.receive_data(b"\0\0\0\0", 150.0 + 2 * FRAME_SECONDS)
+    connection.handle_deadline(150.0 + 2 * FRAME_SECONDS)
+    assert [type(event) for event in events(connection)] == [MessageReceived]
+
+
+FLOODS = {
+    "ticks": b"\0\0\0\0",
+    "messages": frame((2, Atom(""), OWN_PID)),
+    "questions": frame((19, STRANGER, Atom("rex"), REF)),
+}
+
+
+@pytest.mark.parametrize("message", FLOODS.values(), ids=FLOODS)
+def test_a_flood_of_what_nobody_asked_for_ends_the_connection(message: bytes) -> None:
+    connection = connected(now=100.0)
+    connection.receive_data(message * MAX_UNASKED, 100.0)
+    assert events(connection) == []
+    connection.receive_data(message, 100.0)
+    error = why_closed(connection)
+    assert isinstance(error, ConnectionLost)
+    assert "floods us" in str(error)
+
+
+def test_what_comes_unasked_now_and_then_is_borne_for_ever() -> None:
+    connection = connected(now=100.0)
+    each_second = b"\0\0\0\0" * int(MAX_UNASKED_PER_SECOND)
+    for second in range(30):
+        connection.receive_data(each_second, 100.0 + second)
+    assert events(connection) == []
+
+
+def test_over_tls_the_messages_of_the_handshake_have_four_bytes_of_length() -> None:
+    connection = Connection(Introduction(PEER_NAME, cookie(), challenge=1, creation=5), over_tls=True)
+    connection.start(0.0)
+    peer, introduction = ScriptedPeer(), connection.data_to_send()
+    assert introduction[:2] == b"\0\0"
+    reply = peer.receive(introduction[2:])
+    while reply:  # the peer's messages have two bytes
+        size = int.from_bytes(reply[:2], "big")
+        connection.receive_data(b"\0\0" + reply[: 2 + size], 0.0)
+        reply = reply[2 + size :] + peer.receive(connection.data_to_send()[2:])
+    assert [type(event) for event in events(connection)] == [Connected]
+
+
+def test_what_is_no_node_is_told_so_over_tls_too() -> None:
+    connection = Connection(Introduction(PEER_NAME, cookie(), challenge=1, creation=5), over_tls=True)
+    connection.start(0.0)
+    connection.receive_data(b"\x15\x03\x01\0", 0.0)
+    error: ConnectError | Exception = why_closed(connection)
+    assert isinstance(error, NotErlang)
 
 
 def test_a_question_of_a_stranger_is_answered_without_an_event() -> None:

@@ -13,9 +13,13 @@ from agent.errors import (
     EpmdUnreachable,
     HandshakeRefused,
     IncompatiblePeer,
+    NameInUse,
     NodeNameError,
     NodeNotRegistered,
     NodeUnreachable,
+    NoNamesGiven,
+    NotAllowed,
+    NotErlang,
     PeerNotTrusted,
     WrongCookie,
     WrongPeer,
@@ -51,6 +55,11 @@ async def connect_to(peer: ScriptedPeer, options: Options = Options()) -> AgentE
         return session
 
 
+class WebServer(ScriptedPeer):
+    def receive(self, data: bytes) -> bytes:
+        return b"HTTP/1.1 400 Bad Request\r\n\r\n"
+
+
 async def test_a_session_knows_both_ends() -> None:
     session = await connect_to(ScriptedPeer())
     assert isinstance(session, Session)
@@ -64,11 +73,14 @@ async def test_a_session_knows_both_ends() -> None:
         (ScriptedPeer(cookie="another"), WrongCookie),
         (ScriptedPeer(proves_cookie=False), PeerNotTrusted),
         (ScriptedPeer(claimed_name="other@127.0.0.1"), WrongPeer),
-        (ScriptedPeer(status=b"nok"), HandshakeRefused),
-        (ScriptedPeer(status=b"not_allowed"), HandshakeRefused),
+        (ScriptedPeer(status=b"nok"), NameInUse),
+        (ScriptedPeer(status=b"not_allowed"), NotAllowed),
+        (ScriptedPeer(status=b"ok"), NoNamesGiven),
+        (ScriptedPeer(status=b"whatever"), HandshakeRefused),
         (ScriptedPeer(flags=NEEDED_FLAGS & ~Flag.SPAWN), IncompatiblePeer),
         (ScriptedPeer(challenge_tag=b"n"), IncompatiblePeer),
         (ScriptedPeer(is_closed=True), NodeUnreachable),
+        (WebServer(), NotErlang),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )
@@ -114,7 +126,7 @@ async def test_a_host_that_does_not_exist_is_told() -> None:
 async def test_why_there_is_no_way_to_the_node_is_told(
     error: OSError, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(*_: object) -> None:
+    async def fail(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", fail)

@@ -292,6 +292,7 @@ MODELS: dict[str, type[BaseModel]] = {
         models.HealthAnswer,
         models.MemoryAnswer,
         models.NodeAnswer,
+        models.Offers,
         models.NodeHealth,
         models.NodeReference,
         models.NodesAnswer,

@@ -4,7 +4,8 @@ import httpx
 import pytest
 
 from collector.app import create_app
-from collector.settings import Settings, load_settings
+from collector.load import load_settings
+from collector.settings import Settings
 from tests.collector_fakes import NODE, FakeSession, assert_problem, fleet_down, fleet_of, serving, serving_on_a_port
 
 OF_THE_API = ["/api/v1/nodes", "/api/v1/nodes/-", "/api/v1/nodes/-/memory", "/api/v1/nodes/-/system"]

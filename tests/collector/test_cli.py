@@ -17,8 +17,9 @@ from agent.session import Options
 from collector import cli
 from collector.app import create_app
 from collector.client import ClientError
+from collector.load import load_settings
 from collector.models import MemoryAnswer, NodeAnswer
-from collector.settings import Address, Settings, load_settings
+from collector.settings import Address, Settings
 from collector.version import VERSION
 from tests.collector_fakes import (
     MEMORY,
@@ -337,7 +338,8 @@ def test_serve_runs_the_collector_with_its_options(
     ran = run(
         *("serve", "--node", "a@127.0.0.1", "--node", "b@127.0.0.1:9100", "--cookie-file", str(cookie_file)),
         *("--listen", "0.0.0.0:80", "--expected-supervisors", "x_sup, y_sup", "--own-name", "warden"),
-        *("--epmd-port", "4370", "--insecure-no-auth", "--vitals-interval-seconds", "5", "--log-format", "json"),
+        *("--epmd-port", "4370", "--insecure-no-auth", "--answer-memory-bytes", "70000000"),
+        *("--vitals-interval-seconds", "5", "--log-format", "json"),
     )
     assert (ran.status, ran.errors) == (0, "")
     [(settings, cookie, environ)] = started
@@ -346,6 +348,12 @@ def test_serve_runs_the_collector_with_its_options(
         cookie_file=cookie_file,
         own_name="warden",
         epmd_port=4370,
+        tls_ca_file=None,
+        tls_certificate_file=None,
+        tls_key_file=None,
+        tls_server_name=None,
+        tls_insecure_no_verify=False,
+        answer_memory_bytes=70_000_000,
         listen=Address("0.0.0.0", 80),  # noqa: S104  # read, not bound
         url=None,
         insecure_no_auth=True,
@@ -386,6 +394,12 @@ def test_serve_needs_a_cookie(run: Run, started: list[tuple[Settings, Cookie, Ma
     assert ran.status == 2
     assert "no cookie is given, and ~/.erlang.cookie is not there; name the file with --cookie-file" in ran.errors
     assert started == []
+
+
+def test_serve_needs_certificates_that_can_be_used(run: Run, cookie_file: Path) -> None:
+    ran = run("serve", "--node", "a@b", "--cookie-file", str(cookie_file), "--tls-ca-file", "/no/such/ca")
+    assert (ran.status, ran.output) == (2, "")
+    assert "the CA file /no/such/ca cannot be read: No such file or directory" in ran.errors
 
 
 def test_serve_has_an_option_for_every_setting_but_that_of_the_command_line() -> None:

@@ -7,21 +7,25 @@ from contextlib import AbstractContextManager
 
 import pytest
 
+from agent import preflight
 from agent.errors import ConnectError, NodeUnreachable, RemoteError, WorkerDied
 from agent.handshake import Cookie
 from agent.names import Target
+from agent.preflight import Preflight
 from agent.session import Options
 from agent.terms import Atom
 from collector import client
 from collector.app import create_app
 from collector.client import ClientError, Collector, Direct
 from collector.fleet import Fleet
-from collector.settings import load_settings
+from collector.load import load_settings
+from collector.models import Offers
 from tests.collector_fakes import (
     EXPECTED_SUPERVISORS,
     IDENTITY,
     MEMORY,
     NODE,
+    OFFERS,
     OTHER_NODE,
     FakeSession,
     fleet_down,
@@ -187,7 +191,12 @@ def session(monkeypatch: pytest.MonkeyPatch) -> FakeSession:
         return session
 
     monkeypatch.setattr(client, "connect", connect)
+    monkeypatch.setattr(preflight, "check", check)
     return session
+
+
+async def check(_session: FakeSession) -> Preflight:
+    return OFFERS
 
 
 DIRECT = Direct(Target.parse(NODE), COOKIE, Options(), EXPECTED_SUPERVISORS)
@@ -205,6 +214,7 @@ def test_a_node_can_be_asked_who_it_is(session: FakeSession) -> None:
     assert answer.node.creation == session.peer.creation
     assert [found.name for found in answer.supervisors or ()] == [*EXPECTED_SUPERVISORS]
     assert answer.connection.own_name == str(session.own.name)
+    assert answer.offers == Offers.of(OFFERS)
 
 
 def test_the_connection_ends_with_the_answer(session: FakeSession) -> None:
@@ -257,6 +267,7 @@ def test_it_is_given_what_it_needs_to_connect(monkeypatch: pytest.MonkeyPatch) -
         return FakeSession()
 
     monkeypatch.setattr(client, "connect", connect)
+    monkeypatch.setattr(preflight, "check", check)
     options = Options(own_name="warden", epmd_port=4370)
     Direct(Target.parse(f"{NODE}:9100"), COOKIE, options).memory()
     assert given == [Target.parse(f"{NODE}:9100"), COOKIE, options]

@@ -7,11 +7,10 @@ import pytest
 
 from agent.batch import Caller
 from agent.errors import ConnectionLost, DeadlineExceeded, NodeUnreachable, RemoteError
-from agent.node import Down, State, Up
 from agent.probes import Probe, Result, identity, memory
 from agent.terms import Atom
 from collector import fleet as fleet_module
-from collector.fleet import FAILURE_KEPT_SECONDS, QUESTION_SECONDS, ChangeLog, Fleet, WatchedNode, run_probe
+from collector.fleet import FAILURE_KEPT_SECONDS, QUESTION_SECONDS, Fleet, WatchedNode, run_probe
 from collector.snapshot import Answered, Bug, Failed, Snapshot
 from tests.collector_fakes import (
     CREATION,
@@ -396,37 +395,3 @@ async def test_the_end_of_a_fleet_answers_those_who_wait(session: FakeSession, n
         await session.was_called()
     [snapshot] = await asker
     assert {str(snapshot.why_no(probe)) for probe in RESULTS} == {"beamwarden is shutting down"}
-
-
-# ---------------------------------------------------------------------------------------------------------- ChangeLog
-
-
-def down(why: str) -> State:
-    return Down(NodeUnreachable(why), 1)
-
-
-def test_a_state_that_lasts_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    log = ChangeLog(NODE)
-    for _ in range(3):
-        log(down("nothing listens there"))
-    [line] = caplog.records
-    assert line.levelno == logging.WARNING
-    assert line.getMessage() == "not connected: nothing listens there"
-    assert vars(line)["erlang_node"] == NODE
-
-
-def test_every_change_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    log = ChangeLog(NODE)
-    up = Up(FakeSession())
-    for state in (down("refused"), up, down("refused"), down("refused"), down("no route"), up):
-        log(state)
-    assert [line.getMessage() for line in caplog.records] == [
-        "not connected: refused",
-        "connected as 2HVP0TDI4GTFO@127.0.0.1",
-        "not connected: refused",
-        "not connected: no route",
-        "connected as 2HVP0TDI4GTFO@127.0.0.1",
-    ]
-    facts = vars(caplog.records[-1])
-    assert (facts["erlang_node"], facts["creation"]) == (NODE, CREATION)

@@ -18,6 +18,7 @@ from tests.collector_fakes import (
     INSTANCE_ID,
     MEMORY,
     NODE,
+    OFFERS,
     FakeSession,
     answered,
     failed,
@@ -217,3 +218,15 @@ KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
 )
 def test_a_size_is_printed_for_people(size_bytes: int, text: str) -> None:
     assert format_bytes(size_bytes) == text
+
+
+def test_what_a_node_offers_is_shown() -> None:
+    shown = printed(node_table(NodeAnswer.of(snapshot(), Up(FakeSession(), OFFERS))))
+    assert "net_ticktime 60 s, intensity 4" in shown
+    assert "all that is asked for" in shown
+
+
+def test_what_a_node_does_not_offer_is_shown() -> None:
+    offers = dataclasses.replace(OFFERS, code_server_answers=False)
+    shown = printed(node_table(NodeAnswer.of(snapshot(), Up(FakeSession(), offers))))
+    assert "not all: its code server does not answer" in " ".join(shown.split())

@@ -15,8 +15,9 @@ from agent.handshake import Cookie
 from agent.names import Target
 from agent.node import Down
 from collector.instance import Instance
+from collector.load import load_settings
 from collector.serve import _Complaints, _Impatient, _listen, make_fleet, serve
-from collector.settings import Address, Settings, SettingsError, load_settings
+from collector.settings import Address, Settings, SettingsError
 from tests.collector_fakes import INSTANCE_ID, NODE, OTHER_NODE
 
 COOKIE = Cookie("a cookie that no test reads")

@@ -10,21 +10,17 @@ from typing import NamedTuple
 
 import pytest
 
-from agent.errors import AgentError, CookieError
+from agent.errors import AgentError, CookieError, TlsSettingError
 from agent.handshake import Cookie
+from agent.limits import Limits
 from agent.names import Target
 from agent.node import Node
 from agent.session import Options
+from agent.tls import Tls
 from collector.client import Direct
-from collector.settings import (
-    Address,
-    Settings,
-    SettingsError,
-    describe,
-    flag_of,
-    load_cookie,
-    load_settings,
-)
+from collector.load import describe, flag_of, load_cookie, load_options, load_settings
+from collector.settings import Address, Settings, SettingsError
+from tests.certificates import Authority
 
 CHALLENGE = 1_234_567
 NOTHING: Mapping[str, str] = {}
@@ -68,6 +64,12 @@ KINDS = {
     "cookie_file": Kind('"/file"', "/env", Path("/flag"), Path("/file"), Path("/env"), Path("/flag")),
     "own_name": Kind('"file"', "env", "flag@here", "file", "env", "flag@here"),
     "epmd_port": Kind("4001", "4002", "4003", 4001, 4002, 4003),
+    "tls_ca_file": Kind('"/file"', "/env", "/flag", Path("/file"), Path("/env"), Path("/flag")),
+    "tls_certificate_file": Kind('"/file"', "/env", "/flag", Path("/file"), Path("/env"), Path("/flag")),
+    "tls_key_file": Kind('"/file"', "/env", "/flag", Path("/file"), Path("/env"), Path("/flag")),
+    "tls_server_name": Kind('"file"', "env", "flag", "file", "env", "flag"),
+    "tls_insecure_no_verify": Kind("true", "false", YES, YES, NO, YES),
+    "answer_memory_bytes": Kind("70000000", "71000000", "72000000", 70_000_000, 71_000_000, 72_000_000),
     "listen": Kind(
         '"127.0.0.1:1"',
         f"{EVERYWHERE}:2",
@@ -115,6 +117,8 @@ def test_the_defaults_are_those_of_a_sidecar() -> None:
     assert settings.cookie_file is None
     assert settings.own_name is None
     assert settings.epmd_port == 4369
+    assert settings.tls is None
+    assert settings.answer_memory_bytes == 128 * 1024 * 1024
     assert settings.listen == Address("127.0.0.1", 9750)
     assert settings.insecure_no_auth is False
     assert settings.expected_supervisors == ()
@@ -124,6 +128,64 @@ def test_the_defaults_are_those_of_a_sidecar() -> None:
 
 def test_an_overridden_value_need_not_be_right() -> None:
     assert load_settings({"epmd_port": "4000"}, {"BEAMWARDEN_EPMD_PORT": "junk"}).epmd_port == 4000
+
+
+def test_erlang_s_own_variable_for_epmd_s_port_is_read() -> None:
+    assert load_settings({}, {"ERL_EPMD_PORT": "4001"}).epmd_port == 4001
+
+
+def test_every_setting_of_ours_outranks_erlang_s_variable() -> None:
+    erlang = {"ERL_EPMD_PORT": "4001"}
+    assert load_settings({}, erlang, settings_file("epmd_port = 4002")).epmd_port == 4002
+    assert load_settings({}, erlang | {"BEAMWARDEN_EPMD_PORT": "4003"}).epmd_port == 4003
+    assert load_settings({"epmd_port": "4004"}, erlang).epmd_port == 4004
+
+
+def test_a_wrong_variable_of_erlang_is_told_with_its_name() -> None:
+    [mistake] = mistakes({}, {"ERL_EPMD_PORT": "none"})
+    assert mistake.startswith("ERL_EPMD_PORT (environment): ")
+
+
+def test_an_empty_variable_of_erlang_is_none() -> None:
+    assert load_settings({}, {"ERL_EPMD_PORT": ""}).epmd_port == 4369
+
+
+# ----------------------------------------------------------------------------------------------------------------- tls
+
+
+def test_the_file_has_a_table_for_tls() -> None:
+    file = settings_file('own_name = "warden"\n[tls]\nca_file = "/ca"\nserver_name = "tai.example.org"')
+    settings = load_settings({}, {}, file)
+    assert settings.tls == Tls(ca_file=Path("/ca"), server_name="tai.example.org")
+    assert settings.own_name == "warden"
+
+
+def test_a_wrong_line_of_the_table_is_told_with_its_name() -> None:
+    [mistake] = mistakes({}, {}, settings_file('[tls]\nca_flie = "/ca"'))
+    assert mistake == "settings.toml: tls_ca_flie: there is no such setting; did you mean tls_ca_file?"
+
+
+def test_tls_that_is_no_table_is_told() -> None:
+    [mistake] = mistakes({}, {}, settings_file("tls = true"))
+    assert mistake == "settings.toml: tls: is no table; it should be a line [tls] with its settings below"
+
+
+def test_tls_is_on_when_anything_of_it_is_set() -> None:
+    assert load_settings({"tls_insecure_no_verify": True}, {}).tls == Tls(is_verified=False)
+    assert load_settings({"tls_ca_file": "/ca"}, {}).tls == Tls(ca_file=Path("/ca"))
+
+
+def test_a_certificate_that_cannot_be_used_is_told_when_we_start() -> None:
+    with pytest.raises(TlsSettingError, match="the CA file /no/such/ca cannot be read"):
+        load_options(load_settings({"tls_ca_file": "/no/such/ca"}, {}))
+
+
+def test_how_to_connect_comes_from_the_settings(tmp_path: Path) -> None:
+    file = Authority(tmp_path, "cluster").file
+    flags = {"own_name": "warden", "epmd_port": "4001", "tls_ca_file": str(file), "answer_memory_bytes": "70000000"}
+    assert load_options(load_settings(flags, {})) == Options(
+        own_name="warden", epmd_port=4001, tls=Tls(ca_file=file), limits=Limits(70_000_000)
+    )
 
 
 def test_other_variables_are_none_of_ours() -> None:

@@ -7,6 +7,7 @@ import pytest
 from agent import Cookie, Options, Session, Target, connect, read_cookie_file
 from agent.errors import NodeNotRegistered, RemoteError, WrongCookie
 from agent.terms import Atom, Map, Pid
+from agent.ticks import Ticks
 from erlang_fixtures.beam import Beam, Epmd
 from tests.fakes import until
 from tests.live.nodes import SECONDS, ask, join, number
@@ -124,7 +125,7 @@ async def test_ticks_keep_a_quiet_connection(erl: Path) -> None:
     with Beam(erl, arguments=["-kernel", "net_ticktime", "2"]) as beam:
         session = await join(beam)
         assert await session.call("net_kernel", "get_net_ticktime", [], deadline_seconds=SECONDS) == 2
-        session.set_net_ticktime(2)
+        session.set_ticks(Ticks(net_ticktime_seconds=2))
         # The node ticks four times in each net_ticktime: after twelve it has looked at us for three of them.
         await until(lambda: session.counters.ticks_received >= 12, "twelve ticks", deadline_seconds=60)
         assert await ask(session, "erlang:node") == Atom(beam.name)

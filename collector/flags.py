@@ -1,0 +1,66 @@
+"""The settings as options of the command line: each is declared once, in `collector.settings`, and described there."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Final, Optional
+
+import typer
+
+from collector.load import describe, flag_of
+from collector.settings import Settings
+
+# How to reach a node that is asked without a collector.
+CONNECTION: Final = tuple(
+    name
+    for name in Settings.model_fields
+    if name in {"cookie_file", "own_name", "epmd_port", "answer_memory_bytes"} or name.startswith("tls_")
+)
+
+_MORE_HELP: Final = {"epmd_port": describe("epmd_port") + " (default: ERL_EPMD_PORT, or 4369)"}
+_CONFIG: Final = Annotated[
+    Path | None,
+    typer.Option("--config", readable=False, help="the settings file (default: beamwarden.toml here, if it exists)"),
+]
+
+
+def with_settings(
+    names: Sequence[str], *, more_help: Mapping[str, str] | None = None, repeated: Sequence[str] = ()
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for each of these settings, and ``--config``.
+
+    The command gets those that were given as its first argument, a dictionary, and the file as its second. Options of
+    its own stand behind these two. ``more_help`` replaces the description of a setting, ``repeated`` are those that may
+    be given several times.
+    """
+    help_of = {name: describe(name) for name in names} | _MORE_HELP | dict(more_help or {})
+    options = [_option(name, help_of[name], is_repeated=name in repeated) for name in names]
+    options.append(inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_CONFIG))
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(command, eval_str=True).parameters.values())[2:]
+
+        def run(config: Path | None = None, **given: object) -> None:
+            flags = {name: given.pop(name) for name in names}
+            command({name: value for name, value in flags.items() if value is not None}, config, **given)
+
+        parameters = [*options, *(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own)]
+        # typer reads both.
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # as functools.wraps sets it
+        run.__annotations__ = {one.name: one.annotation for one in parameters}
+        run.__doc__ = command.__doc__
+        run.__name__ = command.__name__
+        return run
+
+    return decorate
+
+
+def _option(name: str, help_text: str, *, is_repeated: bool) -> inspect.Parameter:
+    # Texts, also of numbers: the settings say what is wrong with one, in the same words wherever it stood.
+    kind: type = list[str] if is_repeated else str
+    if Settings.model_fields[name].annotation is bool:
+        kind, help_text = bool, help_text.removeprefix("true to ").removesuffix(", else false")
+    annotation = Annotated[Optional[kind], typer.Option(flag_of(name), help=help_text)]  # type: ignore[valid-type]  # noqa: UP045  # a type that is known only now
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

@@ -1,0 +1,159 @@
+"""Where settings come from: the command line, the environment and a file, in this order of precedence.
+
+Whatever is wrong is told all at once, each mistake with the place where it stands and what it should be. pydantic
+checks the values; where each came from is kept here, because an error that cannot say whether a flag, a variable or a
+file is wrong helps nobody.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from agent.cookie import parse_cookie, read_cookie_file, read_default_cookie_file
+from agent.errors import CookieError
+from agent.handshake import Cookie
+from agent.limits import Limits
+from agent.session import Options
+from collector.settings import Settings, SettingsError
+
+PREFIX: Final = "BEAMWARDEN_"
+COOKIE_VARIABLE: Final = "BEAMWARDEN_COOKIE"
+CONFIG_VARIABLE: Final = "BEAMWARDEN_CONFIG"
+ERLANG_EPMD_PORT: Final = "ERL_EPMD_PORT"  # where OTP's own programs look for epmd's port
+DEFAULT_FILE: Final = Path("beamwarden.toml")
+TABLE: Final = "tls"  # [tls] ca_file in the file is tls_ca_file elsewhere
+
+_ELSEWHERE: Final = frozenset({COOKIE_VARIABLE, CONFIG_VARIABLE})  # variables of ours that are no settings
+# Kubernetes sets these in every pod beside a Service named beamwarden.
+_OF_KUBERNETES: Final = re.compile(r"BEAMWARDEN_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_[A-Z]+(_(PROTO|PORT|ADDR))?)?)")
+
+
+def load_settings(flags: Mapping[str, object], environ: Mapping[str, str], file: Path | None = None) -> Settings:
+    """Put the settings together. ``flags`` are those of the command line that were given.
+
+    ``file`` must exist; without one (nor BEAMWARDEN_CONFIG), ``beamwarden.toml`` in the current folder is read if it is
+    there. Raises `SettingsError`.
+    """
+    mistakes: list[str] = []
+    values: dict[str, object] = {}
+    places: dict[str, str] = {}
+    of_erlang = _from_erlang(environ)
+    of_ours = (*_from_file(file, environ, mistakes), *_from_environment(environ, mistakes))
+    for place, name, value in (*of_erlang, *of_ours):
+        values[name], places[name] = value, place
+    for name, value in flags.items():
+        values[name], places[name] = value, flag_of(name)
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        mistakes += [_explain(found["loc"], found["msg"], places) for found in error.errors()]
+    else:
+        if not mistakes:
+            return settings
+    raise SettingsError("\n".join(mistakes))
+
+
+def load_cookie(settings: Settings, environ: Mapping[str, str]) -> Cookie:
+    """Find the cookie: the file of the settings, BEAMWARDEN_COOKIE, or Erlang's own file. Raises `CookieError`."""
+    if settings.cookie_file is not None:
+        return read_cookie_file(settings.cookie_file)
+    if COOKIE_VARIABLE in environ:
+        return parse_cookie(environ[COOKIE_VARIABLE], COOKIE_VARIABLE)
+    try:
+        return read_default_cookie_file()
+    except CookieError as error:
+        raise CookieError(f"{error}; name the file with --cookie-file or BEAMWARDEN_COOKIE_FILE") from None
+
+
+def load_options(settings: Settings) -> Options:
+    """Return how to connect. Reads the certificates once, so that a wrong one is told now. Raises `SettingError`."""
+    if settings.tls is not None:
+        settings.tls.context()
+    return Options(
+        own_name=settings.own_name,
+        epmd_port=settings.epmd_port,
+        tls=settings.tls,
+        limits=Limits(settings.answer_memory_bytes),
+    )
+
+
+def flag_of(name: str) -> str:
+    """Return the command line's name of a setting."""
+    return "--" + name.replace("_", "-")
+
+
+def describe(name: str) -> str:
+    """Return what the value of a setting should be."""
+    return Settings.model_fields[name].description or ""
+
+
+def _from_erlang(environ: Mapping[str, str]) -> list[tuple[str, str, object]]:
+    port = environ.get(ERLANG_EPMD_PORT)  # empty as good as unset, as container platforms have it
+    return [(f"{ERLANG_EPMD_PORT} (environment)", "epmd_port", port)] if port else []
+
+
+def _from_environment(environ: Mapping[str, str], mistakes: list[str]) -> list[tuple[str, str, object]]:
+    found: list[tuple[str, str, object]] = []
+    for variable, value in environ.items():
+        if not variable.startswith(PREFIX) or variable in _ELSEWHERE or _OF_KUBERNETES.fullmatch(variable):
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name in Settings.model_fields and variable == variable.upper():
+            found.append((f"{variable} (environment)", name, value))
+        else:
+            mistakes.append(f"{variable} (environment): there is no such setting{_nearest(name, _variable_of)}")
+    return found
+
+
+def _from_file(file: Path | None, environ: Mapping[str, str], mistakes: list[str]) -> list[tuple[str, str, object]]:
+    if file is None and CONFIG_VARIABLE in environ:
+        file = Path(environ[CONFIG_VARIABLE])
+    if file is None and not os.path.exists(DEFAULT_FILE):  # noqa: PTH110  # Path's raises where we may not look
+        return []
+    path = file or DEFAULT_FILE
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        mistakes.append(f"{path}: cannot be read: {error.strerror}")
+        return []
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        mistakes.append(f"{path}: is no TOML: {error}")
+        return []
+    inner = content.pop(TABLE, {})
+    if not isinstance(inner, dict):
+        mistakes.append(f"{path}: {TABLE}: is no table; it should be a line [{TABLE}] with its settings below")
+        inner = {}
+    content |= {f"{TABLE}_{name}": value for name, value in inner.items()}
+    found: list[tuple[str, str, object]] = []
+    for name, value in content.items():
+        if name in Settings.model_fields:
+            found.append((f"{path}: {name}", name, value))
+        elif name == "cookie":
+            mistakes.append(f"{path}: cookie: a secret does not belong here; put it in a file and set cookie_file")
+        else:
+            mistakes.append(f"{path}: {name}: there is no such setting{_nearest(name)}")
+    return found
+
+
+def _variable_of(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def _nearest(name: str, spell: Callable[[str], str] = str) -> str:
+    near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+    return (
+        f"; did you mean {spell(near[0])}?" if near else f"; there are {', '.join(map(spell, Settings.model_fields))}"
+    )
+
+
+def _explain(location: tuple[int | str, ...], message: str, places: Mapping[str, str]) -> str:
+    name = str(location[0])
+    return f"{places.get(name, name)}: {message.removeprefix('Value error, ')}; it should be {describe(name)}"
