@@ -167,7 +167,10 @@ class _Fields(etf.Reader):
         return self._expect(self.term(), Reference)
 
     def integer(self) -> int:
-        return self._expect(self.term(), int)
+        number = self._expect(self.term(), int)
+        if number.bit_length() > 64:  # an answer of ours may have to repeat it
+            raise DecodeError(f"a control message has an integer of {number.bit_length()} bits, more than 64")
+        return number
 
     def pid_or_atom(self) -> Pid | Atom:
         term = self.term()

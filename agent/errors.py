@@ -6,7 +6,8 @@
     ├── LocalProtocolError          we asked for something that cannot be sent: a bug of the caller
     │   └── EncodeError             a Python value that has no place in an Erlang term
     ├── RemoteProtocolError         the peer's bytes break the protocol
-    │   └── DecodeError             these bytes are no Erlang term, or a limit stands before them
+    │   └── DecodeError             these bytes are no Erlang term
+    │       └── LimitExceeded       they may be one, and a limit stands before it
     ├── SettingError                a name, a cookie or a file given to us is wrong
     │   ├── NodeNameError
     │   ├── CookieError
@@ -62,7 +63,11 @@ class RemoteProtocolError(AgentError):
 
 
 class DecodeError(RemoteProtocolError):
-    """Bytes that should be an Erlang term are not, or exceed a limit."""
+    """Bytes that should be an Erlang term are not."""
+
+
+class LimitExceeded(DecodeError):
+    """A term is longer, deeper or made of more terms than was allowed; it was not decoded."""
 
 
 class SettingError(AgentError):

@@ -36,11 +36,13 @@ class FrameReader:
         self._buffer = bytearray()
         self._start = 0  # of what has not been handed out yet
         self._passed_over_bytes = 0  # of a frame that is too long to be kept, still to come
+        self.finished = 0  # frames that have come whole, those that were passed over too
 
     def feed(self, data: bytes) -> None:
         """Take a piece."""
         passed_over = min(self._passed_over_bytes, len(data))
         self._passed_over_bytes -= passed_over
+        self.finished += passed_over > 0 and self._passed_over_bytes == 0
         self._buffer += data[passed_over:]
 
     def handshake_is_over(self) -> None:
@@ -76,6 +78,7 @@ class FrameReader:
             frame = Frame(bytes(view[start:end]), length - kept)
         here = min(frame.missing_bytes, len(self._buffer) - end)
         self._passed_over_bytes = frame.missing_bytes - here
+        self.finished += self._passed_over_bytes == 0
         self._start = end + here
         return frame
 

@@ -28,6 +28,7 @@ from agent.errors import (
     IncompatiblePeer,
     NameInUse,
     NodeUnreachable,
+    NodeNameError,
     NoNamesGiven,
     NotAllowed,
     PeerNotTrusted,
@@ -261,10 +262,14 @@ def _compare(name: str, target: NodeName) -> str:
 def _parse_named(rest: bytes, target: NodeName) -> Identity:
     size = int.from_bytes(rest[:2], "big")
     name, creation = rest[2 : 2 + size], rest[2 + size : 6 + size]
-    own_name, at, host = name.decode("latin-1").partition("@")
-    if len(creation) != 4 or not own_name or not at or host != target.host:
-        raise RemoteProtocolError(f"{target} gave us a name that is none: {_show(name)}")
-    return Identity(NodeName(own_name, host), int.from_bytes(creation, "big"))
+    is_none = RemoteProtocolError(f"{target} gave us a name that is none: {_show(name)}")
+    try:
+        own_name = NodeName.parse(name.decode("latin-1"))
+    except NodeNameError:
+        raise is_none from None
+    if len(creation) != 4 or own_name.host != target.host:
+        raise is_none
+    return Identity(own_name, int.from_bytes(creation, "big"))
 
 
 def _unexpected(message: bytes, awaiting: _Awaiting) -> RemoteProtocolError:

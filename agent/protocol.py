@@ -103,6 +103,7 @@ class Connection:
         self._events: deque[Event] = deque()
         self._handshake_until = 0.0
         self._midway_since: float | None = None  # when the frame began that is not whole yet
+        self._finished = 0  # frames that had come whole when we last looked
         self._clock = TickClock(0.0)
         self._owes_tick = False
 
@@ -203,15 +204,15 @@ class Connection:
 
     def _read_frames(self, now: float) -> None:
         while not self._closed and (frame := self._frames.next()) is not None:
-            self._midway_since = None
             if self._handshake is not None:
                 self._receive_handshake(frame.data, now)
             else:
                 self._receive_frame(frame, now)
+        if self._frames.finished != self._finished or not self._frames.is_midway:
+            self._finished = self._frames.finished
+            self._midway_since = None
         if self._frames.is_midway and self._midway_since is None:
             self._midway_since = now
-        elif not self._frames.is_midway:
-            self._midway_since = None
 
     def _receive_handshake(self, message: bytes, now: float) -> None:
         assert self._handshake is not None

@@ -29,6 +29,7 @@ from agent.errors import (
     ConnectionLost,
     DeadlineExceeded,
     DecodeError,
+    LimitExceeded,
     LocalProtocolError,
     SpawnRefused,
     TooManyQuestions,
@@ -259,6 +260,8 @@ class Calls:
                 term = await asyncio.get_running_loop().run_in_executor(_DECODER, reason.decode, limits)
             else:
                 term = reason.decode(limits)
+        except LimitExceeded as error:
+            raise AnswerTooLarge(f"the answer takes more memory than it may: {error}") from None
         except DecodeError as error:
             raise UnexpectedAnswer(f"the answer cannot be read: {error}") from None
         return worker.form.read(worker.request, term)

@@ -113,7 +113,7 @@ class TlsClient:
         """Return what it means that TLS ended with this error."""
         if isinstance(error, ssl.SSLCertVerificationError):
             return CertificateRefused(f"{self.where}: its certificate {self._why_refused(error)}")
-        reason = (error.reason or "") if isinstance(error, ssl.SSLError) else ""
+        reason = str(getattr(error, "reason", None) or "")  # only OpenSSL's own errors have one
         if "ALERT" in reason:
             return OurCertificateRefused(self._why_it_refused_us(reason.partition("ALERT_")[2].lower()))
         if not isinstance(error, ssl.SSLError) or reason in _NO_TLS:

@@ -39,7 +39,14 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("agent.probes",),
     ("agent",),
     # The service.
-    ("collector", "collector.version", "collector.logs", "collector.instance", "collector.settings", "collector.changes"),
+    (
+        "collector",
+        "collector.version",
+        "collector.logs",
+        "collector.instance",
+        "collector.settings",
+        "collector.changes",
+    ),
     ("collector.snapshot", "collector.load"),
     ("collector.flags",),
     ("collector.health", "collector.metrics", "collector.models"),

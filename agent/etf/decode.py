@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from agent.errors import DecodeError
+from agent.errors import DecodeError, LimitExceeded
 from agent.etf import tags
 from agent.terms import (
     MAX_ATOM_CHARACTERS,
@@ -70,7 +70,9 @@ def _inflate(data: bytes, limits: Limits) -> tuple[bytes, int]:
         raise DecodeError("the term ends too early")
     size = int.from_bytes(data[2:6], "big")
     if max(size, len(data)) > limits.max_bytes:
-        raise DecodeError(f"a compressed term of {max(size, len(data))} bytes is over the limit of {limits.max_bytes}")
+        raise LimitExceeded(
+            f"a compressed term of {max(size, len(data))} bytes is over the limit of {limits.max_bytes}"
+        )
     inflater = zlib.decompressobj()
     try:
         inflated = inflater.decompress(data[6:], size + 1)
@@ -91,7 +93,7 @@ class Reader:
 
     def __init__(self, data: bytes, position: int = 0, limits: Limits = DEFAULT_LIMITS) -> None:
         if len(data) - position > limits.max_bytes:
-            raise DecodeError(f"a term of {len(data) - position} bytes is over the limit of {limits.max_bytes}")
+            raise LimitExceeded(f"a term of {len(data) - position} bytes is over the limit of {limits.max_bytes}")
         self._data = data
         self._limits = limits
         self._terms_left = limits.max_terms
@@ -113,7 +115,7 @@ class Reader:
         with two of Python's frames.
         """
         if count and depth > self._limits.max_depth:
-            raise DecodeError(f"terms nest deeper than {self._limits.max_depth}")
+            raise LimitExceeded(f"terms nest deeper than {self._limits.max_depth}")
         data, terms, inside = self._data, [], depth + 1
         for _ in range(count):
             try:
@@ -168,7 +170,7 @@ class Reader:
         """Count terms that are about to be read, and what takes as much memory."""
         self._terms_left -= terms
         if self._terms_left < 0:
-            raise DecodeError(f"more than {self._limits.max_terms} terms in one")
+            raise LimitExceeded(f"more than {self._limits.max_terms} terms in one")
 
     def atom(self) -> Atom:
         """Read a term that must be an atom; anything else is not entered (pids in pids would nest unseen).

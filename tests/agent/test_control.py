@@ -120,3 +120,9 @@ def test_a_message_to_a_process_carries_its_term() -> None:
     tag = ImproperList((Atom("alias"),), REF)
     sent = control.message(WORKER, (tag, Atom("yes"))).encode()
     assert sent == b"p" + etf.encode((2, Atom(""), WORKER)) + etf.encode((tag, Atom("yes")))
+
+
+@pytest.mark.parametrize("unlink_id", [1 << 64, -(1 << 64), 1 << 8_000_000], ids=["a bit more", "less", "a megabyte"])
+def test_an_integer_that_no_node_sends_breaks_the_protocol(unlink_id: int) -> None:
+    with pytest.raises(DecodeError, match="more than 64"):
+        control.parse(b"p" + etf.encode((35, unlink_id, WORKER, OWN_PID)))

@@ -180,3 +180,11 @@ def test_a_cookie_does_not_show_itself() -> None:
     secret = Cookie("hunter2")
     for shown in (repr(secret), str(secret), f"{Introduction(PEER_NAME, secret, 1, 2)}", repr({"cookie": secret})):
         assert "hunter2" not in shown
+
+
+@pytest.mark.parametrize(
+    "name", [b"\xff\n\x1b[31m@127.0.0.1", b"two words@127.0.0.1", b"x" * 300 + b"@127.0.0.1", b"a@b@127.0.0.1"]
+)
+def test_a_name_for_us_that_is_none_breaks_the_protocol(name: bytes) -> None:
+    with pytest.raises(RemoteProtocolError, match="gave us a name that is none"):
+        new_handshake().receive(b"snamed:" + struct.pack(">H", len(name)) + name + struct.pack(">I", 99))

@@ -349,6 +349,15 @@ def test_each_frame_has_its_own_time_to_get_whole() -> None:
     assert [type(event) for event in events(connection)] == [MessageReceived]
 
 
+def test_a_frame_behind_one_that_was_too_long_has_its_own_time_too() -> None:
+    connection = connected(now=100.0, max_frame_bytes=1000)
+    long = too_long((2, Atom(""), OWN_PID), 5000)
+    connection.receive_data(long[:-1], 100.0)
+    connection.receive_data(long[-1:] + b"\0\0", 150.0)
+    connection.set_ticks(Ticks(net_ticktime_seconds=7200))
+    assert connection.next_deadline() == 150.0 + FRAME_SECONDS
+
+
 FLOODS = {
     "ticks": b"\0\0\0\0",
     "messages": frame((2, Atom(""), OWN_PID)),
