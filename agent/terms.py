@@ -58,6 +58,10 @@ FALSE: Final = Atom("false")
 UNDEFINED: Final = Atom("undefined")
 
 
+def _salted_hash(node: Atom, *numbers: int) -> int:
+    return hash(f"{node.name} {numbers}")  # see `identity`
+
+
 @dataclass(frozen=True, slots=True)
 class Pid:
     """A process identifier. ``creation`` tells one life of the node from the next: the numbers repeat."""
@@ -66,6 +70,9 @@ class Pid:
     id: int
     serial: int
     creation: int
+
+    def __hash__(self) -> int:
+        return _salted_hash(self.node, self.id, self.serial, self.creation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,9 @@ class Port:
     id: int
     creation: int
 
+    def __hash__(self) -> int:
+        return _salted_hash(self.node, self.id, self.creation)
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:
@@ -84,6 +94,9 @@ class Reference:
     node: Atom
     creation: int
     words: tuple[int, ...]
+
+    def __hash__(self) -> int:
+        return _salted_hash(self.node, self.creation, *self.words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,26 +173,34 @@ class Map:
         return f"Map({list(self._entries.values())!r})"
 
 
-# Python hashes integers modulo 2^61 - 1, so that larger ones can be chosen to collide; the hash of bytes is salted.
+# Python's hash of an integer is the integer, modulo 2^61 - 1, and that of a tuple follows from those of its elements: a
+# node could choose keys that all have one hash, and each would be compared with every other. The hash of a text is
+# salted, so integers are hashed as texts, but for small ones that are a key by themselves: these do not collide.
 _HASHED_AS_ITSELF_BITS: Final = 60
 
 
 def identity(term: Term) -> Hashable:
     """Return a value that is equal for two terms exactly when Erlang says ``=:=`` of them (OTP 27's, for ``-0.0``)."""
+    if isinstance(term, int) and term.bit_length() <= _HASHED_AS_ITSELF_BITS:
+        return term
+    return _salted(term)
+
+
+def _salted(term: Term) -> Hashable:
     if isinstance(term, (Atom, bytes)):  # most keys
         return term
+    if isinstance(term, int):
+        return f"{term:x}"
     if isinstance(term, float):
         return (float, struct.pack(">d", term))
-    if isinstance(term, int) and term.bit_length() > _HASHED_AS_ITSELF_BITS:
-        return (int, term.to_bytes(term.bit_length() // 8 + 1, "big", signed=True))
     if isinstance(term, tuple):
-        return (tuple, *map(identity, term))
+        return (tuple, *map(_salted, term))
     if isinstance(term, list):
-        return (list, *map(identity, term))
+        return (list, *map(_salted, term))
     if isinstance(term, Map):
-        return (Map, frozenset((key, identity(value)) for key, (_, value) in term._entries.items()))
+        return (Map, frozenset((_salted(key), _salted(value)) for key, value in term.items()))
     if isinstance(term, ImproperList):
-        return (ImproperList, identity(term.tail), *map(identity, term.elements))
+        return (ImproperList, _salted(term.tail), *map(_salted, term.elements))
     return term
 
 

@@ -16,6 +16,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -61,7 +62,7 @@ def free_port() -> int:
 
 
 class Beam:
-    """One node. ``epmd_port`` None runs it without epmd, at ``port``."""
+    """One node. ``epmd_port`` None runs it without epmd, at ``port``. A name like ``a@::1`` makes it one on IPv6."""
 
     def __init__(
         self,
@@ -105,7 +106,14 @@ class Beam:
     @property
     def target(self) -> str:
         """The node as a setting names it: with its port when it runs without epmd."""
-        return self.name if self._epmd_port is not None else f"{self.name}:{self.port}"
+        if self._epmd_port is not None:
+            return self.name
+        own_name, _, host = self.name.partition("@")
+        return f"{own_name}@[{host}]:{self.port}" if self._is_ipv6 else f"{self.name}:{self.port}"
+
+    @property
+    def _is_ipv6(self) -> bool:
+        return ":" in self.name
 
     @property
     def pid(self) -> int:
@@ -186,7 +194,11 @@ class Beam:
 
     def _command(self) -> list[str]:
         command = [str(self._erl), "-noshell", "-sname" if self._is_short else "-name", self.name, "-pa", str(EBIN)]
-        command += ["-kernel", "inet_dist_use_interface", "{127,0,0,1}", "-start_epmd", "false"]
+        if self._is_ipv6:
+            command += ["-proto_dist", "inet6_tcp", "-kernel", "inet_dist_use_interface", "{0,0,0,0,0,0,0,1}"]
+        else:
+            command += ["-kernel", "inet_dist_use_interface", "{127,0,0,1}"]
+        command += ["-start_epmd", "false"]
         if self._epmd_port is None:
             command += ["-erl_epmd_port", str(self.port)]
         else:
@@ -203,7 +215,17 @@ class Epmd:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(["epmd", "-port", str(self.port), "-address", "127.0.0.1"])
-        return self
+        too_late = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+            except ConnectionRefusedError:
+                if time.monotonic() > too_late or self._process.poll() is not None:
+                    self._process.kill()
+                    raise
+                time.sleep(0.01)
+            else:
+                return self
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None

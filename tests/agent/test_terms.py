@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import combinations
 
 import pytest
@@ -337,3 +337,45 @@ def test_keys_that_python_hashes_alike_are_told_apart_without_a_search() -> None
 def test_a_large_integer_is_itself_and_not_its_negative_nor_its_neighbour(number: int) -> None:
     assert identity(number) == identity(int(str(number)))
     assert len({identity(other) for other in (number, -number, number + 1, number - 1)}) == 4
+
+
+# Of CPython's Objects/tupleobject.c, tuplehash: each element is multiplied, rotated and multiplied again.
+_PRIME_1, _PRIME_2 = 11_400_714_785_074_694_791, 14_029_467_366_897_019_727
+
+
+def _signed(number: int) -> int:
+    number %= 1 << 64
+    return number - (1 << 64) if number >= 1 << 63 else number
+
+
+def _pairs_with_one_hash(count: int) -> Iterator[tuple[int, int]]:
+    """Pairs whose second element takes back what the first changes in the hash, whatever stands before them."""
+    inverse, found, step = pow(_PRIME_2, -1, 1 << 64), 0, 0
+    while found < count:
+        step += 1
+        first, second = _signed(step * inverse), _signed(-(step << 31) * _PRIME_1 * inverse)
+        if max(abs(first), abs(second)) < 1 << 60:
+            found += 1
+            yield first, second
+
+
+def test_pairs_can_be_chosen_that_python_cannot_tell_apart_by_their_hash() -> None:
+    assert len({hash((tuple, *pair)) for pair in _pairs_with_one_hash(50)}) <= 2
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda pair: pair,
+        lambda pair: [*pair],
+        lambda pair: ImproperList(pair, 1),
+        lambda pair: (1, (2, pair)),
+        lambda pair: Map([(pair[0], pair[1])]),
+        lambda pair: Pid(Atom("a@b"), *pair, 1),
+        lambda pair: Port(Atom("a@b"), *pair),
+        lambda pair: Reference(Atom("a@b"), 1, pair),
+    ],
+    ids=["tuple", "list", "improper list", "inner tuple", "map", "pid", "port", "reference"],
+)
+def test_keys_that_are_chosen_to_have_one_hash_have_many(make: Callable[[tuple[int, int]], Term]) -> None:
+    assert len({hash(identity(make(pair))) for pair in _pairs_with_one_hash(50)}) == 50

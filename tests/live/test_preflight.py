@@ -18,6 +18,7 @@ from tests.live.nodes import SECONDS, ask, join
 
 pytestmark = pytest.mark.live
 
+
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "PREFLIGHT_SECONDS", 0.5)
