@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from agent import Session, Target, connect, read_cookie_file
+from agent import Node, Options, Session, State, Target, connect, read_cookie_file
+from agent.errors import ConnectError, ConnectionLost
 from agent.terms import Atom, ExportFun, Term
 from erlang_fixtures.beam import Beam
+from tests.proxy import Proxy
 
 SECONDS = 30.0
 
@@ -70,3 +72,37 @@ async def until_answer(session: Session, wanted: Callable[[Term], bool], functio
         while not wanted(answer := await ask(session, function, *arguments)):
             pass
     return answer
+
+
+async def join_through(proxy: Proxy, beam: Beam) -> Session:
+    """Connect to a node over a link that a test can spoil."""
+    return await connect(Target.parse(f"{beam.name}:{proxy.port}"), read_cookie_file(beam.cookie_file))
+
+
+def watch_through(
+    proxy: Proxy,
+    beam: Beam,
+    own_name: str | None = None,
+    on_change: Callable[[State], None] = lambda _state: None,
+) -> Node:
+    """Keep a node connected over such a link."""
+    target, cookie = Target.parse(f"{beam.name}:{proxy.port}"), read_cookie_file(beam.cookie_file)
+    return Node(target, cookie, Options(own_name=own_name), on_change)
+
+
+async def until_it_answers(node: Node, beam: Beam, deadline_seconds: float = SECONDS) -> Session:
+    """Wait until the node is connected and has answered a question; return the connection on which it did."""
+    why: Exception | None = None
+    try:
+        async with asyncio.timeout(deadline_seconds):
+            while True:
+                try:
+                    session = node.session()
+                    assert await ask(session, "erlang:node") == Atom(beam.name)
+                except (ConnectError, ConnectionLost) as error:
+                    why = error
+                    await asyncio.sleep(0.01)
+                else:
+                    return session
+    except TimeoutError:
+        raise AssertionError(f"{beam.name} does not answer: {why}") from None
