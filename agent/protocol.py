@@ -259,7 +259,9 @@ class Connection:
         if self._handshake is None:
             return ConnectionLost(f"what {self._target} sent is not the distribution protocol: {error}")
         if self._frames.held.startswith(_TLS_RECORD) and not self._over_tls:
-            return TlsMismatch(f"{self._target} speaks TLS: set tls_ca_file to the authority that has signed its certificate")
+            return TlsMismatch(
+                f"{self._target} speaks TLS: set tls_ca_file to the authority that has signed its certificate"
+            )
         return NotErlang(
             f"what answers for {self._target} is no Erlang node: {error}. Give the port that the node listens on, or "
             "no port, so that epmd is asked"
