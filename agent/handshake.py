@@ -167,9 +167,11 @@ class Handshake:
             return self._own, self._peer
         return None
 
-    def closed(self) -> ConnectError:
-        """Return what it means that the node closed the connection now."""
+    def closed(self, *, is_midway: bool = False) -> ConnectError:
+        """Return what it means that the node closed the connection now, perhaps midway through a message."""
         target = self._intro.target
+        if is_midway:
+            return NodeUnreachable(f"{target} closed the connection midway through {self._awaiting.value}")
         if self._awaiting is _Awaiting.ACK:
             return WrongCookie(
                 f"{target} does not accept our cookie. Give the cookie that the node was started with "
@@ -231,8 +233,8 @@ class Handshake:
 _REFUSALS: Final[dict[bytes, tuple[type[HandshakeRefused], str]]] = {
     b"nok": (
         NameInUse,
-        "{target} is already being connected by a node of our name: set another own_name, or none, so that it gives us "
-        "one",
+        "{target} is just being connected by a node of our name. If that is another program, set another own_name, or "
+        "none, so that the node gives us one",
     ),
     b"ok": (
         NoNamesGiven,

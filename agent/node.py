@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, Self, TypeAlias
 
@@ -21,6 +21,7 @@ from agent.errors import (
     ConnectionLost,
     HandshakeRefused,
     IncompatiblePeer,
+    NameInUse,
     NodeUnreachable,
     OurCertificateRefused,
     PeerNotTrusted,
@@ -39,6 +40,16 @@ STEADY_SECONDS: Final = 30.0  # a connection that stood this long was a good one
 MAX_FAILURES_OF_A_FLAPPING_NODE: Final = 3  # so a pause of one to two seconds
 LOOK_AGAIN_SECONDS: Final = 30.0  # net_kernel:set_net_ticktime/1 takes 60 s to come into force, for this purpose
 
+_REFUSALS: Final = (
+    CertificateRefused,
+    HandshakeRefused,
+    IncompatiblePeer,
+    OurCertificateRefused,
+    PeerNotTrusted,
+    TlsMismatch,
+    WrongCookie,
+    WrongPeer,
+)
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -82,6 +93,7 @@ class Node:
             parse_own_name(options.own_name, target.node)  # what can never work is said now, not at each attempt
         self._on_change = on_change
         self._state: State = Down(NodeUnreachable(f"{target} has not been reached yet"), 0)
+        self._is_known = False  # whether it has ever taken us
         self._keeper: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -117,7 +129,8 @@ class Node:
             elif stood_seconds > 0:  # a node in a crash loop answers us for moments only: do not miss them
                 failures = min(failures, MAX_FAILURES_OF_A_FLAPPING_NODE)
             self._change(Down(error, failures))
-            await asyncio.sleep(backoff_seconds(failures, error, random.random()))  # noqa: S311  # jitter, not a secret
+            jitter = random.random()  # noqa: S311  # not a secret
+            await asyncio.sleep(backoff_seconds(failures, error, jitter, is_known=self._is_known))
 
     async def _connect_and_wait(self) -> tuple[AgentError, float]:
         """Connect, stay until the connection ends, and return why it did and how long it stood."""
@@ -125,6 +138,7 @@ class Node:
         session: Session | None = None
         try:
             session = await connect(self.target, self._cookie, self._options)
+            self._is_known = True
             found = await preflight.check(session)
             self._change(Up(session, found))
             error: AgentError = await self._stay(session, found)
@@ -145,7 +159,8 @@ class Node:
         try:
             while not (await asyncio.wait({closed}, timeout=LOOK_AGAIN_SECONDS))[0]:
                 if found.trouble is None:
-                    session.set_ticks(await preflight.ask_ticks(session))
+                    found = replace(found, ticks=await preflight.ask_ticks(session, found.ticks))
+                    session.set_ticks(found.ticks)
                 elif (now := await preflight.check(session, found)) != found:
                     found = now
                     self._change(Up(session, found))
@@ -159,21 +174,14 @@ class Node:
         asyncio.get_running_loop().call_soon(self._on_change, state)
 
 
-def backoff_seconds(failures: int, error: AgentError, jitter: float) -> float:
+def backoff_seconds(failures: int, error: AgentError, jitter: float, *, is_known: bool = False) -> float:
     """Return how long to wait before the next attempt: twice as long each time, and never in step with others.
 
     ``jitter`` is between 0 and 1. A refusal waits the longest at once: each attempt writes an error into the node's
-    log, and it will not change its mind soon.
+    log, and it will not change its mind soon. But from a node that is known, since it has taken us before, a refusal
+    may be the link's fault: one that breaks at the wrong byte looks like a wrong cookie. And what is just being
+    connected under our name may be our own last attempt, of whose end the node has not heard.
     """
-    refusals = (
-        WrongCookie,
-        PeerNotTrusted,
-        WrongPeer,
-        HandshakeRefused,
-        IncompatiblePeer,
-        CertificateRefused,
-        OurCertificateRefused,
-        TlsMismatch,
-    )
-    doublings = 16 if isinstance(error, refusals) else min(failures - 1, 16)
+    is_final = isinstance(error, _REFUSALS) and not isinstance(error, NameInUse) and not is_known
+    doublings = 16 if is_final else min(failures - 1, 16)
     return min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0**doublings) * (0.5 + jitter / 2)

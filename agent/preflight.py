@@ -66,7 +66,7 @@ async def check(session: Session, before: Preflight | None = None) -> Preflight:
     constants, root_dir, ticks = await asyncio.gather(
         _ask_several(session, (system_info("otp_release"), *loaded)),
         _ask(session, Question("code", "root_dir")),  # one of those that its code server still answers itself in OTP 28
-        ask_ticks(session),
+        ask_ticks(session, DEFAULT_TICKS if before is None else before.ticks),
     )
     otp_release = _parse_release(constants[0])
     if otp_release is not None and otp_release < OLDEST_OTP:
@@ -85,8 +85,8 @@ async def check(session: Session, before: Preflight | None = None) -> Preflight:
     return Preflight(otp_release, code_server_answers, has_erpc, can_evaluate, ticks)
 
 
-async def ask_ticks(session: Session) -> Ticks:
-    """Ask for the node's two settings of ticks; what it does not say is as OTP has it by default.
+async def ask_ticks(session: Session, known: Ticks = DEFAULT_TICKS) -> Ticks:
+    """Ask for the node's two settings of ticks; what it does not say is as it is ``known``.
 
     Cost on the node: a look at its configuration, and a message to net_kernel. Raises `ConnectionLost`.
     """
@@ -97,7 +97,7 @@ async def ask_ticks(session: Session) -> Ticks:
     )
     seconds = time[1] if isinstance(time, tuple) and len(time) == 2 else time  # {ongoing_change_to, Seconds}
     per_ticktime = intensity[1] if isinstance(intensity, tuple) and len(intensity) == 2 else None  # {ok, Intensity}
-    ticks = DEFAULT_TICKS
+    ticks = known
     if isinstance(seconds, int) and seconds > 0:
         ticks = replace(ticks, net_ticktime_seconds=float(min(seconds, MAX_NET_TICKTIME_SECONDS)))
     if isinstance(per_ticktime, int):

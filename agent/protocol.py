@@ -252,7 +252,7 @@ class Connection:
 
     def _meaning_of_close(self) -> ConnectError | ConnectionLost:
         if self._handshake is not None:
-            return self._handshake.closed()
+            return self._handshake.closed(is_midway=self._frames.is_midway)
         return ConnectionLost(f"{self._target} closed the connection")
 
     def _broken(self, error: RemoteProtocolError) -> ConnectError | ConnectionLost:

@@ -85,7 +85,7 @@ def test_alive_is_answered_by_true_so_that_a_dead_connection_of_ours_is_replaced
 @pytest.mark.parametrize(
     ("status", "says"),
     [
-        (b"nok", "already being connected by a node of our name"),
+        (b"nok", "just being connected by a node of our name"),
         (b"not_allowed", "does not allow us"),
         (b"ok", "set own_name"),
         (b"alive", "status 'alive'"),

@@ -10,15 +10,16 @@ from agent import preflight
 from agent.errors import (
     AgentError,
     ConnectionLost,
-    HandshakeRefused,
     IncompatiblePeer,
+    NameInUse,
     NodeNameError,
     NodeUnreachable,
+    NotAllowed,
     WrongCookie,
     WrongPeer,
 )
 from agent.names import Target
-from agent.node import MAX_BACKOFF_SECONDS, Down, Node, State, Up, backoff_seconds
+from agent.node import FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS, Down, Node, State, Up, backoff_seconds
 from agent.session import Options, Session
 from agent.terms import Atom
 from agent.ticks import DEFAULT_TICKS, Ticks
@@ -29,7 +30,7 @@ from tests.fakes import HEALTHY, PEER_NAME, ScriptedPeer, cookie, serving, until
 @pytest.fixture
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reconnect at once: what is waited for in these tests is an event and not a pause."""
-    monkeypatch.setattr(node_module, "backoff_seconds", lambda *_: 0.0)
+    monkeypatch.setattr(node_module, "backoff_seconds", lambda *_, **__: 0.0)
 
 
 @pytest.fixture
@@ -54,9 +55,17 @@ def test_no_number_of_failures_breaks_the_arithmetic() -> None:
     assert backoff_seconds(10**9, NodeUnreachable("x"), jitter=1.0) == MAX_BACKOFF_SECONDS
 
 
-@pytest.mark.parametrize("error", [WrongCookie("x"), HandshakeRefused("x"), WrongPeer("x")])
+@pytest.mark.parametrize("error", [WrongCookie("x"), NotAllowed("x"), WrongPeer("x")])
 def test_a_refusal_waits_the_longest_at_once(error: AgentError) -> None:
     assert backoff_seconds(1, error, jitter=1.0) == MAX_BACKOFF_SECONDS
+
+
+def test_a_refusal_of_a_node_that_has_taken_us_before_is_a_failure_like_others() -> None:
+    assert backoff_seconds(1, WrongCookie("x"), jitter=1.0, is_known=True) == FIRST_BACKOFF_SECONDS
+
+
+def test_our_own_last_attempt_that_is_still_under_way_is_not_waited_for_long() -> None:
+    assert backoff_seconds(1, NameInUse("x"), jitter=1.0) == FIRST_BACKOFF_SECONDS
 
 
 def test_an_own_name_that_cannot_work_is_refused_at_once() -> None:

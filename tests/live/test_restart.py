@@ -26,7 +26,7 @@ def own_beam(erl: Path) -> Iterator[Beam]:
 
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node_module, "backoff_seconds", lambda *_: 0.05)
+    monkeypatch.setattr(node_module, "backoff_seconds", lambda *_, **__: 0.05)
 
 
 def watch(beam: Beam, changes: list[State]) -> Node:
