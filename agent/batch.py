@@ -13,6 +13,7 @@ from agent.terms import Atom, ExportFun, Term
 # Counters and short texts. The limit is for a node that lies: decoded, a list takes many times its bytes here.
 MAX_ANSWERS_BYTES: Final = 64 * 1024
 MAX_ANSWER_BYTES: Final = 4 * 1024
+MAX_COUNTER_BITS: Final = 64
 
 _APPLY: Final = ExportFun(Atom("erlang"), Atom("apply"), 3)
 
@@ -58,7 +59,7 @@ async def ask_all(caller: Caller, questions: Sequence[Question], deadline_second
     ``lists:zipwith3(fun erlang:apply/3, Modules, Functions, Arguments)`` runs at native speed. One that raises ends all
     of them, so then each is asked by itself, all at the same time: that takes up to twice the deadline.
 
-    Raises what `agent.rpc.Calls.call` raises, but `RemoteError`.
+    Raises what `agent.rpc.Calls.call` raises, but `RemoteError`; and `UnexpectedAnswer` for what is no counter.
     """
     columns: list[Term] = [
         _APPLY,
@@ -74,12 +75,25 @@ async def ask_all(caller: Caller, questions: Sequence[Question], deadline_second
         return list(await asyncio.gather(*(_ask_one(caller, question, deadline_seconds) for question in questions)))
     if not isinstance(answers, list) or len(answers) != len(questions):
         raise UnexpectedAnswer(f"{len(questions)} questions were asked, and not as many answers came")
-    return list(answers)
+    return [counters_only(answer) for answer in answers]
+
+
+def counters_only(answer: Term) -> Term:
+    """Return an answer that is made of counters. Raises `UnexpectedAnswer` when an integer in it is none.
+
+    An emulator's counters have 64 bits at most; a larger one ends in errors wherever a float is made of it.
+    """
+    if isinstance(answer, int) and answer.bit_length() > MAX_COUNTER_BITS:
+        raise UnexpectedAnswer(f"the node gives an integer of {answer.bit_length()} bits, which no counter has")
+    if isinstance(answer, tuple | list):
+        for element in answer:
+            counters_only(element)
+    return answer
 
 
 async def _ask_one(caller: Caller, question: Question, deadline_seconds: float) -> Term | None:
     try:
-        return await caller.call(
+        answer = await caller.call(
             question.module,
             question.function,
             question.arguments,
@@ -88,3 +102,4 @@ async def _ask_one(caller: Caller, question: Question, deadline_seconds: float) 
         )
     except RemoteError:
         return None
+    return counters_only(answer)

@@ -7,7 +7,7 @@
 After "salive" (the node still has an older connection of ours) we insist with "strue".
 
 We ask for a name (DFLAG_NAME_ME) unless a fixed one is set: the node gives one out of a pool of its own, so that a
-client that reconnects for years costs the node's atom table nothing.
+client that reconnects for years costs the node's atom table one name, which is used again and again.
 
 Source: https://www.erlang.org/doc/apps/erts/erl_dist_protocol.html; OTP's kernel/src/dist_util.erl where the two
 differ.

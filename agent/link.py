@@ -23,7 +23,7 @@ class Link(asyncio.Protocol):
     """One socket, from the moment that it is open; ``tls`` None is one without.
 
     ``opened`` ends with `Connected`, or with the `ConnectError` that came instead; ``closed`` with the reason why the
-    connection is over.
+    connection is over, and ``gone`` when its socket is closed too.
     """
 
     def __init__(self, connection: Connection, limits: Limits, tls: TlsClient | None = None) -> None:
@@ -31,6 +31,7 @@ class Link(asyncio.Protocol):
         self.connection = connection
         self.opened: asyncio.Future[Connected] = loop.create_future()
         self.closed: asyncio.Future[ConnectionLost] = loop.create_future()
+        self.gone: asyncio.Future[None] = loop.create_future()
         self._limits = limits
         self._tls = tls
         self._loop = loop
@@ -69,6 +70,8 @@ class Link(asyncio.Protocol):
             self._finish(ConnectionLost("the connection has ended"))  # whatever happens, nobody waits for ever
             if self._last_resort is not None:
                 self._last_resort.cancel()
+            if not self.gone.done():
+                self.gone.set_result(None)
 
     def pause_writing(self) -> None:
         """Leave a peer that does not read (asyncio calls this)."""

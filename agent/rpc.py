@@ -26,6 +26,7 @@ from typing import Final
 from agent import control, etf
 from agent.errors import (
     AnswerTooLarge,
+    CallError,
     ConnectionLost,
     DeadlineExceeded,
     DecodeError,
@@ -36,13 +37,13 @@ from agent.errors import (
     UnexpectedAnswer,
 )
 from agent.limits import DEFAULT_LIMITS, Limits
-from agent.terms import FALSE, TRUE, Atom, Map, Pid, Reference, Term
+from agent.terms import FALSE, TRUE, Atom, Map, Pid, Reference, Term, format_term
 from agent.worker import ERPC, Form
 
 DEFAULT_MAX_HEAP_WORDS: Final = 1_000_000  # 8 MB, for a question that looks at a handful of counters
 DEFAULT_MAX_ANSWER_BYTES: Final = 1024 * 1024
 MAX_IN_FLIGHT: Final = 4096  # each costs a process on the node, one that hangs also when its asker has given up
-INLINE_DECODE_BYTES: Final = 64 * 1024  # some milliseconds of work; anything above is decoded in a thread
+INLINE_DECODE_BYTES: Final = 16 * 1024  # some milliseconds of work; anything above is decoded in a thread
 
 _KILL: Final = Atom("kill")
 # One thread, so that large answers are decoded one after another: their terms take many times the bytes on the wire.
@@ -89,6 +90,7 @@ class Calls:
         self._send = send
         self._limits = limits
         self._waiting_bytes = 0  # of answers that have come and are not decoded yet
+        self._turn = asyncio.Lock()  # to have an answer decoded in the thread, which does one of ours at a time
         self._asked: dict[Reference, _Worker] = {}  # all that have not ended
         self._running: dict[Pid, _Worker] = {}  # those of them that the node has started
         self._sequence = 0
@@ -193,7 +195,7 @@ class Calls:
 
     def _next_reference(self) -> Reference:
         self._sequence += 1
-        # erl_ext_dist: only 18 bits of the first word are significant.
+        # erl_ext_dist, NEW_REFERENCE_EXT: of the first word 18 bits are significant. Later formats do not say so.
         return Reference(self._own.node, self._own.creation, (self._sequence & 0x3FFFF, self._sequence >> 18, 0))
 
     def _started(self, reply: control.SpawnReply) -> bool:
@@ -203,7 +205,8 @@ class Calls:
         if isinstance(reply.result, Atom):
             self._ended(worker)
             if not worker.outcome.done():
-                worker.outcome.set_exception(SpawnRefused(f"the node would not start a worker: {reply.result.name}"))
+                why = format_term(reply.result)
+                worker.outcome.set_exception(SpawnRefused(f"the node would not start a worker: {why}"))
             return True
         worker.pid = reply.result
         self._running[reply.result] = worker
@@ -254,14 +257,35 @@ class Calls:
                 f"the answer has {reason.size_bytes} bytes, more than the {max_bytes} that were allowed"
             )
         limits = etf.Limits(max_bytes=max_bytes, max_terms=self._limits.max_terms)
+        failure: CallError
         try:
-            if reason.size_bytes > INLINE_DECODE_BYTES:
-                # A thread does not make it faster; it lets ticks and other answers through meanwhile.
-                term = await asyncio.get_running_loop().run_in_executor(_DECODER, reason.decode, limits)
-            else:
+            if reason.size_bytes <= INLINE_DECODE_BYTES:
                 term = reason.decode(limits)
+            else:
+                term = await self._decode_in_thread(worker, reason, limits)
         except LimitExceeded as error:
-            raise AnswerTooLarge(f"the answer takes more memory than it may: {error}") from None
+            failure = AnswerTooLarge(f"the answer takes more memory than it may: {error}")
         except DecodeError as error:
-            raise UnexpectedAnswer(f"the answer cannot be read: {error}") from None
-        return worker.form.read(worker.request, term)
+            failure = UnexpectedAnswer(f"the answer cannot be read: {error}")
+        else:
+            return worker.form.read(worker.request, term)
+        # Not above: it would hold the other as its context, and that by its traceback all that was decoded so far.
+        raise failure
+
+    async def _decode_in_thread(self, worker: _Worker, reason: control.Encoded, limits: etf.Limits) -> Term:
+        """Decode a large answer. A thread does not make it faster; it lets ticks and other answers through meanwhile.
+
+        It cannot be stopped: when the asker gives up, the answer counts as waiting until the thread is done with it.
+        """
+        await self._turn.acquire()
+        decoding = asyncio.get_running_loop().run_in_executor(_DECODER, reason.decode, limits)
+        kept_bytes, worker.kept_bytes = worker.kept_bytes, 0
+
+        def done(decoded: asyncio.Future[Term]) -> None:
+            self._waiting_bytes -= kept_bytes
+            self._turn.release()
+            if not decoded.cancelled():
+                decoded.exception()  # looked at, or asyncio would complain that nobody did
+
+        decoding.add_done_callback(done)
+        return await asyncio.shield(decoding)

@@ -91,8 +91,10 @@ class Session:
         self._link.close()
 
     async def wait_closed(self) -> ConnectionLost:
-        """Wait until the connection has ended, and return why."""
-        return await asyncio.shield(self._link.closed)
+        """Wait until the connection has ended and its socket is closed, and return why."""
+        why = await asyncio.shield(self._link.closed)
+        await asyncio.shield(self._link.gone)
+        return why
 
 
 async def connect(target: Target, cookie: Cookie, options: Options = Options()) -> Session:  # frozen

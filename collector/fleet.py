@@ -37,6 +37,7 @@ async def run_probe(name: str, probe: Probe, session: Session, deadline_seconds:
         async with asyncio.timeout(deadline_seconds):
             result = await probe(session, deadline_seconds)
     except AgentError as error:
+        error.__context__ = None  # it is kept for a while, and would keep what the frames of its traceback hold
         return Failed(error.with_traceback(None), time.monotonic() - started)
     except TimeoutError:
         late = DeadlineExceeded(f"{session.peer.name} gave no answer within {deadline_seconds:g} s")

@@ -45,6 +45,8 @@ def make_fleet(settings: Settings, cookie: Cookie, instance: Instance) -> Fleet:
     """Make the fleet of all nodes in the settings, not connected yet."""
     probes = vital_signs(settings.expected_supervisors)
     options = load_options(settings)
+    if settings.tls_insecure_no_verify:
+        _LOG.warning("tls_insecure_no_verify is set: whoever answers at a node's address is taken for the node")
     return Fleet(
         [
             WatchedNode(Node(target, cookie, options, ChangeLog(str(target.node))), probes, instance.id)

@@ -41,4 +41,4 @@ MAX_REFERENCE_WORDS: Final = 5  # NEWER_REFERENCE_EXT: "an unsigned big endian i
 MAX_STRING_EXT_BYTES: Final = 65_535  # STRING_EXT has a length of 16 bits
 MAX_SMALL: Final = 255  # lengths, arities and integers that fit one byte have tags of their own
 MIN_NEW_FUN_BYTES: Final = 29  # Size 4, Arity 1, Uniq 16, Index 4, NumFree 4
-OLD_PORT_BITS: Final = 28  # erl_ext_dist, V4_PORT_EXT: ports of at most 28 bits are still sent as NEW_PORT_EXT
+OLD_PORT_BITS: Final = 28  # OTP 25 sends ports of at most 28 bits as NEW_PORT_EXT, OTP 28 none; each reads both

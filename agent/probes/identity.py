@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agent.batch import Caller, Question, ask_all, system_info
 from agent.errors import UnexpectedAnswer
-from agent.terms import Atom
+from agent.terms import Atom, Term, format_term
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,13 @@ async def ask(caller: Caller, deadline_seconds: float) -> NodeIdentity:
     match await ask_all(caller, questions, deadline_seconds):
         case [list() as otp, list() as erts, int() as now, int() as start, int() as per_second] if per_second > 0:
             return NodeIdentity(_text(otp), _text(erts), (now - start) / per_second)
-        case answer:
-            raise UnexpectedAnswer(f"the node does not say which release it is: {answer!r:.200}")
+        case answers:
+            shown = ", ".join("nothing" if answer is None else format_term(answer, 40) for answer in answers)
+            raise UnexpectedAnswer(f"the node does not say which release it is: {shown}")
 
 
-def _text(codes: list[object]) -> str:
-    return "".join(chr(code) for code in codes if isinstance(code, int) and code in range(0x110000))
+def _text(codes: list[Term]) -> str:
+    # People read it in a terminal, and a node may say anything.
+    if not all(isinstance(code, int) and 32 <= code < 127 for code in codes):
+        raise UnexpectedAnswer(f"the node's release is no text: {format_term(codes, 40)}")
+    return bytes(codes).decode("ascii")  # type: ignore[arg-type]  # all are integers

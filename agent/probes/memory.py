@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from agent.batch import Caller
+from agent.batch import MAX_ANSWER_BYTES, Caller, counters_only
 from agent.errors import UnexpectedAnswer
 from agent.terms import Atom
 
@@ -29,7 +29,9 @@ async def ask(caller: Caller, deadline_seconds: float) -> Memory:
 
     Cost: every scheduler adds up its allocators' counters once; the same with ten processes and with a million.
     """
-    answer = await caller.call("erlang", "memory", [], deadline_seconds=deadline_seconds)
+    answer = counters_only(
+        await caller.call("erlang", "memory", [], deadline_seconds=deadline_seconds, max_answer_bytes=MAX_ANSWER_BYTES)
+    )
     sizes: dict[str, int] = {}
     for pair in answer if isinstance(answer, list) else []:
         match pair:

@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from agent import etf
-from agent.session import connect
+from agent.limits import Limits
+from agent.session import Options, connect
 from agent.terms import Atom, Term
 from tests.fakes import ScriptedPeer, SpawnedCall, cookie, serving, until
 
-ELEMENTS = 100_000
+ELEMENTS = 250_000
 
 
 @asynccontextmanager
@@ -52,7 +53,7 @@ async def test_decoding_a_large_answer_does_not_hold_the_loop() -> None:
         return returned(call, encoded) if call.target == "m:large" else call.returned(Atom("small"))
 
     async with serving(ScriptedPeer(answer=answer)) as server:
-        session = await connect(server.target, cookie())
+        session = await connect(server.target, cookie(), Options(limits=Limits(1 << 30)))
         async with measuring_lag() as lags:
             question = asyncio.create_task(
                 session.call("m", "large", [], deadline_seconds=120, max_answer_bytes=limit_bytes)
