@@ -13,7 +13,7 @@ from typing import Final
 
 DEFAULT_MAX_MEMORY_BYTES: Final = 128 * 1024 * 1024
 MIN_MAX_MEMORY_BYTES: Final = 64 * 1024 * 1024
-TERM_BYTES: Final = 160  # the most that one counted term takes: a large integer in a list that is the key of a map
+TERM_BYTES: Final = 140  # the most that one counted term takes: a new atom of eight characters beyond the BMP
 
 
 @dataclass(frozen=True, slots=True)

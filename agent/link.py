@@ -62,7 +62,9 @@ class Link(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Take the end (asyncio calls this)."""
         if isinstance(error, ssl.SSLError) and self._tls is not None:
-            self._finish(self._tls.explain(error))  # with TLS 1.3 a node looks at our certificate only now
+            # With TLS 1.3 a node looks at our certificate only when we believe TLS to stand.
+            self._finish(self._tls.explain(error, is_open=self._calls is not None))
+        self._transport = None
         self.connection.receive_data(b"", self._loop.time())
         try:
             self._pump()

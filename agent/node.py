@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self, TypeAlias
 
@@ -75,7 +75,7 @@ State: TypeAlias = Up | Down
 class Node:
     """A node that is kept connected from ``async with`` until its end, again and again, whatever happens to it.
 
-    ``on_change`` is called with each new `State`: on every connection, and on every failure.
+    ``on_change`` is called with the `State` on every connection, on every failure, and every `LOOK_AGAIN_SECONDS`.
     """
 
     def __init__(
@@ -158,12 +158,8 @@ class Node:
         closed = asyncio.ensure_future(session.wait_closed())
         try:
             while not (await asyncio.wait({closed}, timeout=LOOK_AGAIN_SECONDS))[0]:
-                if found.trouble is None:
-                    found = replace(found, ticks=await preflight.ask_ticks(session, found.ticks))
-                    session.set_ticks(found.ticks)
-                elif (now := await preflight.check(session, found)) != found:
-                    found = now
-                    self._change(Up(session, found))
+                found = await preflight.check(session, found)
+                self._change(Up(session, found))
             return closed.result()
         finally:
             closed.cancel()

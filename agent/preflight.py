@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from agent.batch import Question, ask_all, system_info
-from agent.errors import CallError, IncompatiblePeer
+from agent.errors import CallError, DeadlineExceeded, IncompatiblePeer
 from agent.session import Session
 from agent.terms import TRUE, Atom, Term
 from agent.ticks import DEFAULT_TICKS, MAX_INTENSITY, MAX_NET_TICKTIME_SECONDS, MIN_INTENSITY, Ticks
@@ -28,61 +28,68 @@ _NON_EXISTING: Final = Atom("non_existing")
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """What a node offers. ``otp_release`` None: it did not say.
+    """What a node offers. None: not known, since it did not say; ``why_unknown`` has the reason.
 
     ``has_erpc`` False: it is asked without (`agent.worker.PLAIN`), since it could not load it. ``can_evaluate`` says
     whether stdlib's evaluator of expressions is loaded, or can be.
     """
 
-    otp_release: int | None
-    code_server_answers: bool
-    has_erpc: bool
-    can_evaluate: bool
-    ticks: Ticks
+    otp_release: int | None = None
+    code_server_answers: bool | None = None
+    has_erpc: bool | None = None
+    can_evaluate: bool | None = None
+    ticks: Ticks = DEFAULT_TICKS
+    why_unknown: str | None = None
 
     @property
     def trouble(self) -> str | None:
         """What is missing, for a person, as the rest of a sentence about the node; None when nothing is."""
-        if not self.code_server_answers:
+        if self.why_unknown is not None:
+            return f"it does not say what it offers: {self.why_unknown}"
+        if self.code_server_answers is False:
             return "its code server does not answer: what needs a module that is not loaded yet gets no answer"
-        if not self.has_erpc:
+        if self.has_erpc is False:
             return "it cannot load OTP's erpc: a question that fails there leaves a line in its log"
-        if not self.can_evaluate:
+        if self.can_evaluate is False:
             return "it has not all of stdlib's erl_scan, erl_parse and erl_eval: expressions cannot be evaluated there"
         return None
 
 
-async def check(session: Session, before: Preflight | None = None) -> Preflight:
+_UNKNOWN: Final = Preflight()
+
+
+async def check(session: Session, before: Preflight = _UNKNOWN) -> Preflight:
     """Find out what the node offers, and set the session up for it. Raises `IncompatiblePeer` and `ConnectionLost`.
 
-    ``before`` is what was found the last time. Others may be asking already then.
+    ``before`` is what was found the last time; what gets no answer now is as it was then. Others may be asking already.
 
-    Takes a few milliseconds, and at most three times `PREFLIGHT_SECONDS` where something hangs. Cost on the node: five
-    short questions, one of them to its net_kernel and a few to its code server; erpc is loaded if it is not.
+    Takes a few milliseconds, and some `PREFLIGHT_SECONDS` where something hangs. Cost on the node: four short
+    questions, one of them to its net_kernel and one to its code server; erpc is loaded if it is not.
     """
-    if before is None or not before.has_erpc:
+    if not before.has_erpc:
         session.ask_by(PLAIN)  # until we know that erpc is there; none of these functions raises
     loaded = [Question("erlang", "module_loaded", (Atom(module),)) for module in ("erpc", *_EVALUATOR)]
     constants, root_dir, ticks = await asyncio.gather(
         _ask_several(session, (system_info("otp_release"), *loaded)),
         _ask(session, Question("code", "root_dir")),  # one of those that its code server still answers itself in OTP 28
-        ask_ticks(session, DEFAULT_TICKS if before is None else before.ticks),
+        ask_ticks(session, before.ticks),
     )
-    otp_release = _parse_release(constants[0])
-    if otp_release is not None and otp_release < OLDEST_OTP:
-        raise IncompatiblePeer(
-            f"{session.peer.name} runs OTP {otp_release}. Nodes from OTP {OLDEST_OTP} on can be watched: upgrade it"
-        )
-    has_erpc, *has_evaluator = (answer == TRUE for answer in constants[1:])
-    code_server_answers = root_dir is not None
-    if not has_erpc and code_server_answers:
-        module = await _ask(session, Question("code", "ensure_loaded", (Atom("erpc"),)))
-        has_erpc = module == (Atom("module"), Atom("erpc"))
-    if has_erpc:
-        session.ask_by(ERPC)
     session.set_ticks(ticks)
-    can_evaluate = all(has_evaluator) or (code_server_answers and await _can_load_evaluator(session))
-    return Preflight(otp_release, code_server_answers, has_erpc, can_evaluate, ticks)
+    if isinstance(constants, CallError):
+        session.ask_by(PLAIN if before.has_erpc is False else ERPC)
+        return replace(before, ticks=ticks, why_unknown=str(constants))
+    release, has_erpc, *has_evaluator = constants
+    found = replace(
+        before,
+        otp_release=_parse_release(release, session),
+        code_server_answers=_answers(root_dir),
+        ticks=ticks,
+        why_unknown=None if _answers(root_dir) is not None else str(root_dir),
+    )
+    found = replace(found, has_erpc=has_erpc == TRUE or (found.code_server_answers and await _load_erpc(session)))
+    session.ask_by(PLAIN if found.has_erpc is False else ERPC)
+    is_loaded = all(answer == TRUE for answer in has_evaluator)
+    return replace(found, can_evaluate=is_loaded or (found.code_server_answers and await _can_load_evaluator(session)))
 
 
 async def ask_ticks(session: Session, known: Ticks = DEFAULT_TICKS) -> Ticks:
@@ -105,26 +112,47 @@ async def ask_ticks(session: Session, known: Ticks = DEFAULT_TICKS) -> Ticks:
     return ticks
 
 
-async def _can_load_evaluator(session: Session) -> bool:
+def _answers(answer: Term | CallError | None) -> bool | None:
+    """Whether a process that was asked answers: one that hangs lets the deadline pass, other errors say nothing."""
+    if isinstance(answer, DeadlineExceeded):
+        return False
+    return None if isinstance(answer, CallError) else True
+
+
+async def _load_erpc(session: Session) -> bool:
+    return await _ask(session, Question("code", "ensure_loaded", (Atom("erpc"),))) == (Atom("module"), Atom("erpc"))
+
+
+async def _can_load_evaluator(session: Session) -> bool | None:
     """Whether a call would load the modules: a node in embedded mode loads nothing after its start."""
     questions = [Question("code", "get_mode"), *(Question("code", "which", (Atom(module),)) for module in _EVALUATOR)]
-    mode, *found = await _ask_several(session, questions)
+    answers = await _ask_several(session, questions)
+    if isinstance(answers, CallError):
+        return None
+    mode, *found = answers
     return mode == _INTERACTIVE and all(where not in (None, _NON_EXISTING) for where in found)
 
 
-async def _ask_several(session: Session, questions: Sequence[Question]) -> Sequence[Term | None]:
+async def _ask_several(session: Session, questions: Sequence[Question]) -> Sequence[Term | None] | CallError:
     try:
         return await ask_all(session, questions, PREFLIGHT_SECONDS)
-    except CallError:
-        return [None] * len(questions)
+    except CallError as error:
+        error.__context__ = None
+        return error.with_traceback(None)
 
 
-async def _ask(session: Session, question: Question) -> Term | None:
-    return (await _ask_several(session, [question]))[0]
+async def _ask(session: Session, question: Question) -> Term | CallError | None:
+    answers = await _ask_several(session, [question])
+    return answers if isinstance(answers, CallError) else answers[0]
 
 
-def _parse_release(answer: Term | None) -> int | None:
+def _parse_release(answer: Term | None, session: Session) -> int | None:
     try:
-        return int(bytes(answer)) if isinstance(answer, list) else None  # type: ignore[arg-type]  # else TypeError
+        release = int(bytes(answer)) if isinstance(answer, list) else None  # type: ignore[arg-type]  # else TypeError
     except (TypeError, ValueError):
         return None
+    if release is not None and release < OLDEST_OTP:
+        raise IncompatiblePeer(
+            f"{session.peer.name} runs OTP {release}. Nodes from OTP {OLDEST_OTP} on can be watched: upgrade it"
+        )
+    return release

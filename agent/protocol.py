@@ -42,7 +42,7 @@ from agent.terms import Atom, Pid
 from agent.ticks import TickClock, Ticks
 
 HANDSHAKE_SECONDS: Final = 7.0  # net_kernel's net_setuptime: the node itself gives up after this time
-FRAME_SECONDS: Final = 60.0  # for one frame to come whole; the largest that is kept needs 300 kB/s
+FRAME_SECONDS: Final = 60.0  # for one frame to come whole, kept or not; 8 MiB need 140 kB/s
 MAX_SENT_FRAME_BYTES: Final = 1024 * 1024  # questions are short; the node has to take in each of them whole
 _TICK: Final = b"\0\0\0\0"
 _TLS_RECORD: Final = b"\x15\x03"  # an alert, which is what TLS has to say to bytes that are none

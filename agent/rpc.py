@@ -46,8 +46,10 @@ MAX_IN_FLIGHT: Final = 4096  # each costs a process on the node, one that hangs 
 INLINE_DECODE_BYTES: Final = 16 * 1024  # some milliseconds of work; anything above is decoded in a thread
 
 _KILL: Final = Atom("kill")
-# One thread, so that large answers are decoded one after another: their terms take many times the bytes on the wire.
-_DECODER: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode")
+MAX_TERMS_PER_BYTE: Final = 4  # no term that is read in place counts for more (`agent.etf`), but one made to be slow
+
+# Each connection has one answer decoded at a time, since terms take many times their bytes, and none waits for others.
+_DECODER: Final = ThreadPoolExecutor(max_workers=8, thread_name_prefix="decode")
 
 
 @dataclass(slots=True)
@@ -256,7 +258,8 @@ class Calls:
             raise AnswerTooLarge(
                 f"the answer has {reason.size_bytes} bytes, more than the {max_bytes} that were allowed"
             )
-        limits = etf.Limits(max_bytes=max_bytes, max_terms=self._limits.max_terms)
+        max_terms = min(self._limits.max_terms, MAX_TERMS_PER_BYTE * reason.size_bytes)
+        limits = etf.Limits(max_bytes=max_bytes, max_terms=max_terms)
         failure: CallError
         try:
             if reason.size_bytes <= INLINE_DECODE_BYTES:

@@ -8,10 +8,11 @@ import socket
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final
 
 from agent import epmd
-from agent.errors import ConnectionLost, EpmdUnreachable, NodeUnreachable, RemoteProtocolError
+from agent.errors import ConnectionLost, EpmdUnreachable, NodeUnreachable, RemoteProtocolError, TlsSettingError
 from agent.handshake import Cookie, Introduction
 from agent.limits import DEFAULT_LIMITS, Limits
 from agent.link import Link
@@ -113,7 +114,7 @@ async def connect(target: Target, cookie: Cookie, options: Options = Options()) 
         own_name=own_name,
     )
     host, where = target.node.host, f"{target.node} on port {port}"
-    tls = None if options.tls is None else await asyncio.to_thread(options.tls.towards, host, where)
+    tls = None if options.tls is None else await _read_certificates(options.tls, host, where)
     connection = Connection(introduction, options.limits, over_tls=tls is not None)
     link = Link(connection, options.limits, tls)
     is_open = False
@@ -129,12 +130,21 @@ async def connect(target: Target, cookie: Cookie, options: Options = Options()) 
     return Session(link, connected)
 
 
+async def _read_certificates(tls: Tls, host: str, where: str) -> TlsClient:
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            return await asyncio.to_thread(tls.towards, host, where)
+    except TimeoutError:
+        raise TlsSettingError(f"the files of the tls settings could not be read within {CONNECT_SECONDS:g} s") from None
+
+
 async def _open(link: Link, host: str, port: int, tls: TlsClient | None) -> None:
     """Open a socket for ``link``. Raises `ConnectError` for what TLS has to say, else `OSError` and `TimeoutError`."""
     loop = asyncio.get_running_loop()
+    delay = _next_address_delay(host)
     if tls is None:
         async with asyncio.timeout(CONNECT_SECONDS):
-            await loop.create_connection(lambda: link, host, port, happy_eyeballs_delay=NEXT_ADDRESS_SECONDS)
+            await loop.create_connection(lambda: link, host, port, happy_eyeballs_delay=delay)
         return
     try:
         async with asyncio.timeout(CONNECT_SECONDS + TLS_SECONDS):
@@ -145,7 +155,7 @@ async def _open(link: Link, host: str, port: int, tls: TlsClient | None) -> None
                 ssl=tls.context,
                 server_hostname=tls.server_name,
                 ssl_handshake_timeout=TLS_SECONDS,
-                happy_eyeballs_delay=NEXT_ADDRESS_SECONDS,
+                happy_eyeballs_delay=delay,
             )
     except (ssl.SSLError, ConnectionResetError, ConnectionAbortedError) as error:
         raise tls.explain(error) from None
@@ -156,7 +166,9 @@ async def _ask_epmd(target: Target, epmd_port: int) -> int:
     writer: asyncio.StreamWriter | None = None
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            reader, writer = await asyncio.open_connection(host, epmd_port)
+            reader, writer = await asyncio.open_connection(
+                host, epmd_port, happy_eyeballs_delay=_next_address_delay(host)
+            )
             writer.write(epmd.port_request(target.node))
             reply = b""
             while len(reply) < epmd.MAX_REPLY_BYTES and (more := await reader.read(epmd.MAX_REPLY_BYTES)):
@@ -172,6 +184,18 @@ async def _ask_epmd(target: Target, epmd_port: int) -> int:
     finally:
         if writer is not None:
             writer.close()
+
+
+def _next_address_delay(host: str) -> float | None:
+    """Return after how long the next address of a host is tried too; None for an address, which has no other.
+
+    Where it can be helped asyncio does not race for addresses: when it is cancelled it forgets to close the winner.
+    """
+    try:
+        ip_address(host)
+    except ValueError:
+        return NEXT_ADDRESS_SECONDS
+    return None
 
 
 def _explain(error: OSError | TimeoutError, host: str) -> str:

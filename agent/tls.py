@@ -27,6 +27,15 @@ _NOT_YET_VALID: Final = 9
 _UNKNOWN_ISSUER: Final = frozenset({2, 18, 19, 20, 21})  # also self-signed, alone or at the end of the chain
 _OTHER_NAME: Final = frozenset({62, 64})  # host name, IP address
 _NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})
+# Alerts about the certificate that we have shown, and what to do.
+_OF_OUR_CERTIFICATE: Final = {
+    "unknown ca": "it was signed by none of the authorities in the node's server_cacertfile",
+    "certificate expired": "it has expired; renew it",
+    "certificate revoked": "it was revoked; renew it",
+    "bad certificate": "the node cannot use it; its log says more",
+    "certificate unknown": "the node does not trust it; its log says more",
+    "unsupported certificate": "it is for another purpose, or in a way that the node cannot use; its log says more",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +58,13 @@ class Tls:
 
         They are read for each connection, since certificates are renewed while we run.
         """
-        return TlsClient(self, self.context(), self.server_name or host, where)
+        server_name = host.rstrip(".") if self.server_name is None else self.server_name
+        return TlsClient(self, self.context(), server_name, where)
 
     def context(self) -> ssl.SSLContext:
         """Read the files. Raises `TlsSettingError`, which names the one that is wrong."""
+        if self.server_name is not None and not is_server_name(self.server_name):
+            raise TlsSettingError(f"{self.server_name!r} is no host name and no address: set another tls_server_name")
         # Not create_default_context: from Python 3.13 on it also refuses authorities without a key identifier, which
         # are good enough for Erlang, and many a cluster has made its own.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -68,6 +80,14 @@ class Tls:
         elif self.key_file is not None:
             raise TlsSettingError(f"the key {self.key_file} has no certificate: set tls_certificate_file too")
         return context
+
+
+def is_server_name(text: str) -> bool:
+    """Whether TLS could look for this name in a certificate."""
+    try:
+        return "\0" not in text and len(text.encode("idna")) > 0
+    except UnicodeError:  # an empty label, or one that is too long
+        return False
 
 
 def _load_authorities(context: ssl.SSLContext, file: Path) -> None:
@@ -109,19 +129,39 @@ class TlsClient:
     server_name: str
     where: str
 
-    def explain(self, error: OSError) -> ConnectError:
-        """Return what it means that TLS ended with this error."""
+    def explain(self, error: OSError, *, is_open: bool = False) -> ConnectError:
+        """Return what it means that TLS ended with this error; ``is_open`` once both sides have proved the cookie."""
+        reason = str(getattr(error, "reason", None) or "")  # only OpenSSL's own errors have one
+        alert = reason.partition("ALERT_")[2].lower().replace("_", " ")
+        if is_open:
+            return NodeUnreachable(f"{self.where}: TLS broke: {alert or reason or error}")
         if isinstance(error, ssl.SSLCertVerificationError):
             return CertificateRefused(f"{self.where}: its certificate {self._why_refused(error)}")
-        reason = str(getattr(error, "reason", None) or "")  # only OpenSSL's own errors have one
-        if "ALERT" in reason:
-            return OurCertificateRefused(self._why_it_refused_us(reason.partition("ALERT_")[2].lower()))
-        if not isinstance(error, ssl.SSLError) or reason in _NO_TLS:
+        if reason in _NO_TLS:
             return TlsMismatch(
-                f"{self.where} does not answer with TLS: if it was not started with -proto_dist inet_tls, leave the "
-                "tls settings out"
+                f"{self.where} speaks no TLS: if it was not started with -proto_dist inet_tls, leave the tls settings "
+                "out"
             )
-        return NodeUnreachable(f"{self.where}: TLS failed: {reason or error}")
+        if alert == "handshake failure" and self.tls.certificate_file is None:
+            return OurCertificateRefused(
+                f"{self.where} refused us ({alert}): it wants a certificate of us (set tls_certificate_file and "
+                "tls_key_file), or has no cipher in common with us"
+            )
+        if alert == "certificate required":
+            return OurCertificateRefused(
+                f"{self.where} refused us ({alert}): set tls_certificate_file and tls_key_file"
+            )
+        if alert in _OF_OUR_CERTIFICATE:
+            return OurCertificateRefused(
+                f"{self.where} refused {self.tls.certificate_file} ({alert}): {_OF_OUR_CERTIFICATE[alert]}"
+            )
+        if alert:
+            return NodeUnreachable(f"{self.where} refused TLS ({alert}): its log says more")
+        if reason and reason != "UNEXPECTED_EOF_WHILE_READING":
+            return NodeUnreachable(f"{self.where}: TLS failed: {reason}")
+        return NodeUnreachable(
+            f"{self.where} did not finish TLS: it hangs, is going down, or was not started with -proto_dist inet_tls"
+        )
 
     def _why_refused(self, error: ssl.SSLCertVerificationError) -> str:
         if error.verify_code == _EXPIRED:
@@ -135,9 +175,3 @@ class TlsClient:
                 f"is not for {self.server_name}: if it is the right node, set tls_server_name to a name that it is for"
             )
         return f"cannot be trusted: {error.verify_message}"
-
-    def _why_it_refused_us(self, alert: str) -> str:
-        refused = f"{self.where} refused us ({alert.replace('_', ' ')}): it"
-        if self.tls.certificate_file is None:
-            return f"{refused} wants a certificate of us: set tls_certificate_file and tls_key_file"
-        return f"{refused} does not trust {self.tls.certificate_file}. Its log says more"

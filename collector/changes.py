@@ -45,19 +45,20 @@ class ChangeLog:
                 level = logging.INFO
             else:
                 text += f", but {trouble}"
-        if told != self._told:
-            self._log(level, text, facts)
-        self._told = told
+        if told != self._told and self._log(level, text, facts):
+            self._told = told
 
-    def _log(self, level: int, text: str, facts: dict[str, object]) -> None:
+    def _log(self, level: int, text: str, facts: dict[str, object]) -> bool:
+        """Log a line if one more may be logged; say whether it was."""
         now = self._clock()
         self._lines = min(LINES_AT_ONCE, self._lines + (now - self._lines_at) / SECONDS_PER_LINE)
         self._lines_at = now
         if self._lines < 1:
             self._left_out += 1
-            return
+            return False
         self._lines -= 1
         if self._left_out:
             facts["changes_left_out"] = self._left_out
             self._left_out = 0
         _LOG.log(level, "%s", text, extra=facts)
+        return True

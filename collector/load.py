@@ -96,8 +96,10 @@ def describe(name: str) -> str:
 
 
 def _from_erlang(environ: Mapping[str, str]) -> list[tuple[str, str, object]]:
-    port = environ.get(ERLANG_EPMD_PORT)  # empty as good as unset, as container platforms have it
-    return [(f"{ERLANG_EPMD_PORT} (environment)", "epmd_port", port)] if port else []
+    port = environ.get(ERLANG_EPMD_PORT, "")
+    if not port or port.startswith("tcp://"):  # empty, or what Kubernetes sets beside a Service named erl-epmd
+        return []
+    return [(f"{ERLANG_EPMD_PORT} (environment)", "epmd_port", port)]
 
 
 def _from_environment(environ: Mapping[str, str], mistakes: list[str]) -> list[tuple[str, str, object]]:
@@ -114,7 +116,7 @@ def _from_environment(environ: Mapping[str, str], mistakes: list[str]) -> list[t
 
 
 def _from_file(file: Path | None, environ: Mapping[str, str], mistakes: list[str]) -> list[tuple[str, str, object]]:
-    if file is None and CONFIG_VARIABLE in environ:
+    if file is None and environ.get(CONFIG_VARIABLE):
         file = Path(environ[CONFIG_VARIABLE])
     if file is None and not os.path.exists(DEFAULT_FILE):  # noqa: PTH110  # Path's raises where we may not look
         return []
@@ -127,12 +129,7 @@ def _from_file(file: Path | None, environ: Mapping[str, str], mistakes: list[str
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         mistakes.append(f"{path}: is no TOML: {error}")
         return []
-    inner = content.pop(TABLE, {})
-    if not isinstance(inner, dict):
-        mistakes.append(f"{path}: {TABLE}: is no table; it should be a line [{TABLE}] with its settings below")
-        inner = {}
-    content |= {f"{TABLE}_{name}": value for name, value in inner.items()}
-    found: list[tuple[str, str, object]] = []
+    found = _from_table(path, content.pop(TABLE, {}), mistakes)
     for name, value in content.items():
         if name in Settings.model_fields:
             found.append((f"{path}: {name}", name, value))
@@ -140,6 +137,21 @@ def _from_file(file: Path | None, environ: Mapping[str, str], mistakes: list[str
             mistakes.append(f"{path}: cookie: a secret does not belong here; put it in a file and set cookie_file")
         else:
             mistakes.append(f"{path}: {name}: there is no such setting{_nearest(name)}")
+    return found
+
+
+def _from_table(path: Path, table: object, mistakes: list[str]) -> list[tuple[str, str, object]]:
+    """Read [tls], where the settings that begin with tls_ stand without that."""
+    if not isinstance(table, dict):
+        mistakes.append(f"{path}: {TABLE}: is no table; it should be a line [{TABLE}] with its settings below")
+        return []
+    inner = {name.removeprefix(f"{TABLE}_"): name for name in Settings.model_fields if name.startswith(f"{TABLE}_")}
+    found: list[tuple[str, str, object]] = []
+    for name, value in table.items():
+        if name in inner:
+            found.append((f"{path}: [{TABLE}] {name}", inner[name], value))
+        else:
+            mistakes.append(f"{path}: [{TABLE}] {name}: there is no such setting; there are {', '.join(inner)}")
     return found
 
 

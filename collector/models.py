@@ -158,16 +158,18 @@ class ConnectionState(BaseModel):
 
 
 class Offers(BaseModel):
-    """What the node offers, as we found it when we connected."""
+    """What the node offers, as we found it when we last looked. Null: not known, ``trouble`` says why."""
 
-    code_server_answers: bool = Field(
+    code_server_answers: bool | None = Field(
         description="Whether modules can be loaded; if not, what needs one that is not loaded gets no answer.",
         examples=[True],
     )
-    has_erpc: bool = Field(
+    has_erpc: bool | None = Field(
         description="If not, a question that fails leaves a line in the node's log.", examples=[True]
     )
-    can_evaluate: bool = Field(description="Whether stdlib's evaluator of expressions is there.", examples=[True])
+    can_evaluate: bool | None = Field(
+        description="Whether stdlib's evaluator of expressions is there.", examples=[True]
+    )
     net_ticktime_seconds: float = Field(description="As the node has it; we tick by it.", examples=[60.0])
     tick_intensity: int = Field(examples=[4])
     trouble: str | None = Field(description="What is missing, in words; null when nothing is.", examples=[None])

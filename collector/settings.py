@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from agent.errors import NodeNameError, SettingError
 from agent.limits import DEFAULT_MAX_MEMORY_BYTES, MIN_MAX_MEMORY_BYTES
 from agent.names import NodeName, Target, parse_own_name
-from agent.tls import Tls
+from agent.tls import Tls, is_server_name
 
 DEFAULT_PORT: Final = 9750
 
@@ -58,6 +58,18 @@ def _to_list(value: object) -> object:
 def _not_empty(value: object) -> object:
     if value == "":  # of an unset variable, say; as a path it would be the current folder
         raise ValueError("it is empty")
+    return value
+
+
+def _no_nul(value: Path) -> Path:
+    if "\0" in str(value):
+        raise ValueError("a path has no NUL in it")
+    return value
+
+
+def _to_server_name(value: str) -> str:
+    if not is_server_name(value):
+        raise ValueError(f"{value!r} is no host name and no address")
     return value
 
 
@@ -111,7 +123,7 @@ def _all_different(targets: tuple[Target, ...]) -> tuple[Target, ...]:
     return targets
 
 
-_File = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(Path.expanduser)]
+_File = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_no_nul), AfterValidator(Path.expanduser)]
 
 
 class Settings(BaseModel):
@@ -145,7 +157,7 @@ class Settings(BaseModel):
     tls_key_file: _File | None = Field(
         default=None, description="the key of our certificate, in PEM form (default: in the file of the certificate)"
     )
-    tls_server_name: Annotated[str, BeforeValidator(_not_empty)] | None = Field(
+    tls_server_name: Annotated[str, AfterValidator(_to_server_name)] | None = Field(
         default=None, description="the name that a node's certificate must be for (default: the host in its name)"
     )
     tls_insecure_no_verify: bool = Field(

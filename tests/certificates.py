@@ -42,12 +42,11 @@ class Authority:
         return found
 
 
-def node_arguments(own: Certificate, clients_of: Authority | None = None) -> list[str]:
+def node_arguments(own: Certificate, clients_of: Authority | None = None, version: str = "tlsv1.2") -> list[str]:
     """The arguments of ``erl`` for TLS distribution; with ``clients_of``, clients must show a certificate of it."""
-    arguments = ["-proto_dist", "inet_tls", "-ssl_dist_opt", "server_certfile", str(own.file)]
-    arguments += ["-ssl_dist_opt", "server_keyfile", str(own.key_file)]
+    options = [f'{{certfile,"{own.file}"}}', f'{{keyfile,"{own.key_file}"}}', f"{{versions,['{version}']}}"]
     if clients_of is not None:
-        arguments += ["-ssl_dist_opt", "server_cacertfile", str(clients_of.file)]
-        arguments += ["-ssl_dist_opt", "server_verify", "verify_peer"]
-        arguments += ["-ssl_dist_opt", "server_fail_if_no_peer_cert", "true"]
-    return arguments
+        options += [f'{{cacertfile,"{clients_of.file}"}}', "{verify,verify_peer}", "{fail_if_no_peer_cert,true}"]
+    file = own.file.with_suffix(f".{version}.{clients_of is not None}.conf")
+    file.write_text(f"[{{server,[{','.join(options)}]}}].\n")
+    return ["-proto_dist", "inet_tls", "-ssl_dist_optfile", str(file)]

@@ -138,8 +138,8 @@ class ScriptedPeer:
     flags: Flag = NEEDED_FLAGS
     challenge_tag: bytes = b"N"
     proves_cookie: bool = True
-    preflight: Mapping[str, Term] = field(default_factory=lambda: HEALTHY)
-    """What it answers to the questions of the pre-flight; those that are not here hang."""
+    preflight: Mapping[str, Term] | None = field(default_factory=lambda: HEALTHY)
+    """What it answers to the questions of the pre-flight; those that are not here hang. None: they are calls too."""
 
     answer: Answer = lambda call: call.returned(Atom("ok"))
     """What it answers to any other call."""
@@ -214,7 +214,7 @@ class ScriptedPeer:
         assert isinstance(arguments, list)
         assert mfa in {(Atom("erpc"), Atom("execute_call"), 4), (Atom("lists"), Atom("foldl"), 3)}
         call = SpawnedCall(request, sender, group_leader, tuple(options), tuple(arguments))
-        if (questions := batched(call)) and set(questions) <= PREFLIGHT:
+        if self.preflight is not None and (questions := batched(call)) and set(questions) <= PREFLIGHT:
             self.preflights.append(questions)
             answered = [self.preflight[question] for question in questions if question in self.preflight]
             return call.returned(answered) if len(answered) == len(questions) else b""

@@ -28,7 +28,7 @@ from agent.terms import (
 )
 
 MAX_TERM_BYTES: Final = 16 * 1024 * 1024  # no question of ours has an answer of this size; a caller may allow less
-MAX_TERMS: Final = 1_000_000  # one takes up to 64 bytes here, up to 160 inside of a map's key, besides its characters
+MAX_TERMS: Final = 1_000_000  # one takes up to 140 bytes here, besides what it has on the wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,11 +252,26 @@ _MAP_TERMS: Final = 4  # a map and its index take as much memory as so many term
 def _read_map(reader: Reader, depth: int) -> Map:
     arity = reader.unsigned(4)
     reader.count(_MAP_TERMS + 2 * arity)
-    flat = iter(reader.elements(reader.announced(2 * arity), depth))
-    entries = Map(zip(flat, flat, strict=True))
+    flat = reader.elements(reader.announced(2 * arity), depth)
+    for key in flat[::2]:
+        if isinstance(key, tuple | list | Map | ImproperList):
+            reader.count(_terms_in(key))
+    pairs = iter(flat)
+    entries = Map(zip(pairs, pairs, strict=True))
     if len(entries) != arity:
         raise DecodeError("a map has the same key twice")
     return entries
+
+
+def _terms_in(key: Term) -> int:
+    """Count the terms of a key once more: it is kept beside a copy of it by which it is found (`terms.identity`)."""
+    if isinstance(key, tuple | list):
+        return 1 + sum(map(_terms_in, key))
+    if isinstance(key, ImproperList):
+        return 1 + sum(map(_terms_in, key.elements)) + _terms_in(key.tail)
+    if isinstance(key, Map):
+        return _MAP_TERMS + sum(_terms_in(inner) + _terms_in(value) for inner, value in key.items())
+    return 1
 
 
 def _read_bits(reader: Reader, _depth: int) -> bytes | BitString:

@@ -16,7 +16,7 @@ from typing import Final, cast
 
 import pytest
 
-from agent.errors import DecodeError, EncodeError
+from agent.errors import DecodeError, EncodeError, LimitExceeded
 from agent.etf import DEFAULT_LIMITS, Fragment, Limits, Reader, decode, decode_prefix, encode, tags
 from agent.terms import (
     FALSE,
@@ -703,10 +703,10 @@ COSTLY: Final[dict[str, tuple[bytes, int]]] = {
     "strings": (b"k\0\x32" + bytes(50), 51),
     "empty tuples": (b"h\0", 1),
     "empty maps": (b"t\0\0\0\0", 5),
-    "maps of one": (b"t\0\0\0\1jj", 9),
-    "maps with lists of lists as keys": (b"t\0\0\0\1l\0\0\0\1jjj", 10),
-    "maps with long lists of lists as keys": (b"t\0\0\0\1l\0\0\0\x32" + b"j" * 50 + b"jj", 59),
-    "maps with maps as keys": (b"t\0\0\0\1t\0\0\0\1jjj", 17),
+    "maps of one": (b"t\0\0\0\1jj", 10),
+    "maps with lists of lists as keys": (b"t\0\0\0\1l\0\0\0\1jjj", 12),
+    "maps with long lists of lists as keys": (b"t\0\0\0\1l\0\0\0\x32" + b"j" * 50 + b"jj", 110),
+    "maps with maps as keys": (b"t\0\0\0\1t\0\0\0\1jjj", 24),
     "improper lists": (b"l\0\0\0\1ja\1", 2),
     "floats": (b"F" + bytes(8), 1),
     "binaries": (b"m\0\0\0\2ab", 1),
@@ -732,6 +732,13 @@ def test_the_limit_of_terms_bounds_the_memory(form: bytes, terms: int) -> None:
     assert peak_bytes < 130 * max_terms
     with pytest.raises(DecodeError, match="more than"):
         decode(data, Limits(max_terms=terms * count - 1))
+
+
+def test_a_key_is_counted_again_in_each_map_of_which_it_is_a_part_of_the_key() -> None:
+    data = b"\x83" + b"t\0\0\0\1" * 100 + b"h\x96" + b"a\7" * 150 + b"a\1" * 100
+    with pytest.raises(LimitExceeded):
+        decode(data, Limits(max_terms=100 * 150))
+    assert isinstance(decode(data, Limits(max_terms=2 * 100 * 150 + 100 * 100 * 5)), Map)
 
 
 # --- depth ------------------------------------------------------------------------------------------------------------

@@ -108,11 +108,15 @@ def reason(name: str) -> ssl.SSLError:
     ("error", "meaning", "says"),
     [
         (reason("TLSV13_ALERT_CERTIFICATE_REQUIRED"), OurCertificateRefused, "certificate required"),
-        (reason("WRONG_VERSION_NUMBER"), TlsMismatch, "does not answer with TLS"),
-        (ConnectionResetError(), TlsMismatch, "does not answer with TLS"),
-        (ConnectionAbortedError("SSL handshake is taking longer than 7 seconds"), TlsMismatch, "inet_tls"),
+        (reason("SSLV3_ALERT_HANDSHAKE_FAILURE"), OurCertificateRefused, "or has no cipher in common"),
+        (reason("TLSV1_ALERT_PROTOCOL_VERSION"), NodeUnreachable, "refused TLS (protocol version)"),
+        (reason("SSLV3_ALERT_BAD_RECORD_MAC"), NodeUnreachable, "refused TLS (bad record mac)"),
+        (reason("WRONG_VERSION_NUMBER"), TlsMismatch, "speaks no TLS"),
+        (ConnectionResetError(), NodeUnreachable, "did not finish TLS"),
+        (ConnectionAbortedError("SSL handshake is taking longer than 7 seconds"), NodeUnreachable, "inet_tls"),
+        (reason("UNEXPECTED_EOF_WHILE_READING"), NodeUnreachable, "is going down"),
         (reason("BAD_SIGNATURE"), NodeUnreachable, "TLS failed: BAD_SIGNATURE"),
-        (ssl.SSLError(), NodeUnreachable, "TLS failed"),
+        (ssl.SSLError(), NodeUnreachable, "did not finish TLS"),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
 )
@@ -123,3 +127,30 @@ def test_what_ends_tls_is_told_by_whose_fault_it_is(
     assert type(told) is meaning
     assert str(told).startswith("tai@tai.example.org on port 9100")
     assert says in str(told)
+
+
+@pytest.mark.parametrize("alert", ["UNKNOWN_CA", "CERTIFICATE_EXPIRED", "UNSUPPORTED_CERTIFICATE", "BAD_CERTIFICATE"])
+def test_a_certificate_of_ours_that_is_refused_is_named(alert: str, cluster: Authority) -> None:
+    ours = cluster.certificate("w")
+    client = Tls(cluster.file, ours.file, ours.key_file).towards("tai.example.org", "tai@tai.example.org on port 9100")
+    told = client.explain(reason(f"TLSV1_ALERT_{alert}"))
+    assert isinstance(told, OurCertificateRefused)
+    assert str(ours.file) in str(told)
+    assert alert.lower().replace("_", " ") in str(told)
+
+
+@pytest.mark.parametrize("error", [reason("WRONG_VERSION_NUMBER"), reason("SSLV3_ALERT_BAD_RECORD_MAC")])
+def test_of_a_connection_that_stood_nobody_is_told_to_change_the_settings(error: OSError, cluster: Authority) -> None:
+    told = Tls(cluster.file).towards("tai.example.org", "tai@tai.example.org on port 9100").explain(error, is_open=True)
+    assert type(told) is NodeUnreachable
+    assert "TLS broke" in str(told)
+
+
+@pytest.mark.parametrize("name", ["", "x" * 64, ".foo", "foo..bar", "a\0b"])
+def test_what_is_no_server_name_is_refused(name: str, cluster: Authority) -> None:
+    with pytest.raises(TlsSettingError, match="no host name"):
+        Tls(cluster.file, server_name=name).context()
+
+
+def test_the_dot_at_the_end_of_a_host_is_in_no_certificate(cluster: Authority) -> None:
+    assert Tls(cluster.file).towards("tai.example.org.", "").server_name == "tai.example.org"

@@ -69,6 +69,18 @@ def test_a_line_after_many_that_were_left_out_says_how_many(caplog: pytest.LogCa
     assert vars(caplog.records[-1])["changes_left_out"] == 7
 
 
+def test_the_last_state_of_a_node_that_came_and_went_is_logged_in_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    clock, up = Clock(), Up(FakeSession())
+    log = ChangeLog(NODE, clock)
+    for attempt in range(100):
+        log(down(f"this time it was {attempt}"))
+    for _ in range(3):
+        log(up)
+        clock.now += SECONDS_PER_LINE / 2
+    assert caplog.records[-1].getMessage() == "connected as 2HVP0TDI4GTFO@127.0.0.1"
+
+
 def test_after_a_quiet_time_every_change_is_logged_again(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
     log = ChangeLog(NODE, clock)

@@ -162,7 +162,31 @@ def test_the_file_has_a_table_for_tls() -> None:
 
 def test_a_wrong_line_of_the_table_is_told_with_its_name() -> None:
     [mistake] = mistakes({}, {}, settings_file('[tls]\nca_flie = "/ca"'))
-    assert mistake == "settings.toml: tls_ca_flie: there is no such setting; did you mean tls_ca_file?"
+    assert mistake.startswith("settings.toml: [tls] ca_flie: there is no such setting; there are ca_file, certificate_")
+
+
+def test_the_lines_of_the_table_have_no_prefix() -> None:
+    [mistake] = mistakes({}, {}, settings_file('[tls]\ntls_ca_file = "/ca"'))
+    assert "there are ca_file," in mistake
+
+
+@pytest.mark.parametrize("name", ["", "x" * 64, "foo..bar"])
+def test_a_server_name_that_cannot_be_one_is_told(name: str) -> None:
+    [mistake] = mistakes({"tls_server_name": name})
+    assert mistake.startswith(f"--tls-server-name: {name!r} is no host name and no address")
+
+
+def test_a_path_with_a_nul_is_told() -> None:
+    [mistake] = mistakes({"tls_ca_file": "a\0b"})
+    assert mistake.startswith("--tls-ca-file: a path has no NUL in it")
+
+
+def test_what_kubernetes_sets_beside_a_service_named_erl_epmd_is_no_port() -> None:
+    assert load_settings({}, {"ERL_EPMD_PORT": "tcp://10.0.0.1:4369"}).epmd_port == 4369
+
+
+def test_an_empty_variable_names_no_file() -> None:
+    assert load_settings({}, {"BEAMWARDEN_CONFIG": ""}) == Settings()
 
 
 def test_tls_that_is_no_table_is_told() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from agent.errors import (
     AgentError,
     CertificateRefused,
     ConnectionLost,
+    NodeUnreachable,
     OurCertificateRefused,
     TlsMismatch,
     WrongCookie,
@@ -50,17 +53,24 @@ def stranger(folder: Path) -> Authority:
     return Authority(folder, "stranger")
 
 
+@pytest.fixture(scope="module", params=["tlsv1.2", "tlsv1.3"])
+def version(request: pytest.FixtureRequest) -> str:
+    """OTP's own default for distribution is 1.2 alone. With 1.3 a node looks at our certificate only at the end."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def beam(erl: Path, cluster: Authority) -> Iterator[Beam]:
+def beam(erl: Path, cluster: Authority, version: str) -> Iterator[Beam]:
     """A node that shows a certificate and wants none."""
-    with Beam(erl, arguments=node_arguments(cluster.certificate("127.0.0.1"))) as beam:
+    with Beam(erl, arguments=node_arguments(cluster.certificate("127.0.0.1"), version=version)) as beam:
         yield beam
 
 
 @pytest.fixture(scope="module")
-def strict_beam(erl: Path, cluster: Authority) -> Iterator[Beam]:
+def strict_beam(erl: Path, cluster: Authority, version: str) -> Iterator[Beam]:
     """A node that wants a certificate of its cluster."""
-    with Beam(erl, arguments=node_arguments(cluster.certificate("127.0.0.1"), clients_of=cluster)) as beam:
+    certificate = cluster.certificate("127.0.0.1")
+    with Beam(erl, arguments=node_arguments(certificate, clients_of=cluster, version=version)) as beam:
         yield beam
 
 
@@ -172,7 +182,7 @@ async def test_a_node_that_wants_a_certificate_takes_ours(strict_beam: Beam, clu
 async def test_a_node_that_wants_a_certificate_and_gets_none_is_told(strict_beam: Beam, cluster: Authority) -> None:
     error = await refusal(strict_beam, Tls(cluster.file))
     assert isinstance(error, OurCertificateRefused)
-    assert "set tls_certificate_file" in str(error)
+    assert "set tls_certificate_file" in str(error), str(error)
 
 
 @pytest.mark.parametrize("case", ["foreign", "expired"])
@@ -188,8 +198,22 @@ async def test_a_certificate_of_ours_that_the_node_does_not_trust_is_told(
 async def test_tls_towards_a_node_without_is_told(erl: Path, cluster: Authority) -> None:
     with Beam(erl) as beam:
         error = await refusal(beam, Tls(cluster.file))
-        assert isinstance(error, TlsMismatch)
-        assert "-proto_dist inet_tls" in str(error)
+        assert isinstance(error, NodeUnreachable)
+        assert "not started with -proto_dist inet_tls" in str(error)
+
+
+async def test_a_node_that_hangs_while_tls_begins_is_not_told_to_do_without(
+    erl: Path, cluster: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.session.TLS_SECONDS", 0.3)
+    with Beam(erl, arguments=node_arguments(cluster.certificate("127.0.0.1"))) as beam:
+        os.kill(beam.pid, signal.SIGSTOP)
+        try:
+            error = await refusal(beam, Tls(cluster.file))
+        finally:
+            os.kill(beam.pid, signal.SIGCONT)
+        assert isinstance(error, NodeUnreachable)
+        assert "did not finish TLS: it hangs" in str(error)
 
 
 async def test_no_tls_towards_a_node_with_is_told(beam: Beam) -> None:
