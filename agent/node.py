@@ -75,7 +75,7 @@ State: TypeAlias = Up | Down
 class Node:
     """A node that is kept connected from ``async with`` until its end, again and again, whatever happens to it.
 
-    ``on_change`` is called with the `State` on every connection, on every failure, and every `LOOK_AGAIN_SECONDS`.
+    ``on_change`` is called with the `State` on every connection, every failure and every further look at the node.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class Node:
         """Follow what may change on the node until the connection ends, and return why it did."""
         closed = asyncio.ensure_future(session.wait_closed())
         try:
-            while not (await asyncio.wait({closed}, timeout=LOOK_AGAIN_SECONDS))[0]:
+            while not (await asyncio.wait({closed}, timeout=_look_again_seconds(found)))[0]:
                 found = await preflight.check(session, found)
                 self._change(Up(session, found))
             return closed.result()
@@ -168,6 +168,11 @@ class Node:
         self._state = state
         # By the loop, which logs what it raises: a listener's mistake is not the connection's.
         asyncio.get_running_loop().call_soon(self._on_change, state)
+
+
+def _look_again_seconds(found: Preflight) -> float:
+    """Return after how long to look at the node again: in time for a net_ticktime that is raised at once."""
+    return min(LOOK_AGAIN_SECONDS, found.ticks.net_ticktime_seconds / 2)
 
 
 def backoff_seconds(failures: int, error: AgentError, jitter: float, *, is_known: bool = False) -> float:

@@ -100,7 +100,10 @@ async def assert_all_lost(questions: list[asyncio.Task[Term]], why: str) -> None
     assert all(why in str(error) for error in errors)
 
 
-async def test_a_quiet_connection_holds_whatever_the_net_ticktime_and_its_intensity(quick: Beam, intense: Beam) -> None:
+async def test_a_quiet_connection_holds_whatever_the_net_ticktime_and_its_intensity(
+    quick: Beam, intense: Beam, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_module, "_look_again_seconds", lambda _found: 600.0)  # or it would not be quiet
     changes: list[State] = []
     async with watch(quick, changes) as one, watch(intense, changes) as other:
         sessions = [await until_it_answers(one, quick), await until_it_answers(other, intense)]
