@@ -16,6 +16,7 @@ import threading
 import traceback
 import tracemalloc
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -227,7 +228,9 @@ def lift(limit: str) -> None:
         decode = importlib.import_module("agent.etf.decode")
         vars(decode)["_known_atom"] = lru_cache(maxsize=None)(vars(decode)["_new_atom"])
     elif limit == "an idle decoder":  # other nodes keep it busy
-        vars(importlib.import_module("agent.rpc"))["_DECODER"].submit(threading.Event().wait)
+        busy = ThreadPoolExecutor(1)
+        busy.submit(threading.Event().wait)
+        patch("agent.rpc._DECODER", busy)
     else:
         patch(limit, _LIFTED)
 

@@ -265,13 +265,17 @@ def _read_map(reader: Reader, depth: int) -> Map:
 
 def _terms_in(key: Term) -> int:
     """Count the terms of a key once more: it is kept beside a copy of it by which it is found (`terms.identity`)."""
-    if isinstance(key, tuple | list):
-        return 1 + sum(map(_terms_in, key))
-    if isinstance(key, ImproperList):
-        return 1 + sum(map(_terms_in, key.elements)) + _terms_in(key.tail)
-    if isinstance(key, Map):
-        return _MAP_TERMS + sum(_terms_in(inner) + _terms_in(value) for inner, value in key.items())
-    return 1
+    found, count = [key], 0
+    while found:  # not by calling itself: this stands on top of as many frames as the key is deep
+        term = found.pop()
+        count += _MAP_TERMS if isinstance(term, Map) else 1
+        if isinstance(term, tuple | list):
+            found.extend(term)
+        elif isinstance(term, ImproperList):
+            found.extend((*term.elements, term.tail))
+        elif isinstance(term, Map):
+            found.extend(part for pair in term.items() for part in pair)
+    return count
 
 
 def _read_bits(reader: Reader, _depth: int) -> bytes | BitString:
