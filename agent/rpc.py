@@ -26,7 +26,6 @@ from typing import Final
 from agent import control, etf
 from agent.errors import (
     AnswerTooLarge,
-    CallError,
     ConnectionLost,
     DeadlineExceeded,
     DecodeError,
@@ -48,8 +47,9 @@ INLINE_DECODE_BYTES: Final = 16 * 1024  # some milliseconds of work; anything ab
 _KILL: Final = Atom("kill")
 MAX_TERMS_PER_BYTE: Final = 4  # no term that is read in place counts for more (`agent.etf`), but one made to be slow
 
-# Each connection has one answer decoded at a time, since terms take many times their bytes, and none waits for others.
-_DECODER: Final = ThreadPoolExecutor(max_workers=8, thread_name_prefix="decode")
+# Each connection has one answer decoded at a time, since terms take many times their bytes. Two threads, so that one
+# node that keeps one of them busy does not hold up the others; not more, as each keeps some freed memory for itself.
+_DECODER: Final = ThreadPoolExecutor(max_workers=2, thread_name_prefix="decode")
 
 
 @dataclass(slots=True)
@@ -260,35 +260,42 @@ class Calls:
             )
         max_terms = min(self._limits.max_terms, MAX_TERMS_PER_BYTE * reason.size_bytes)
         limits = etf.Limits(max_bytes=max_bytes, max_terms=max_terms)
-        failure: CallError
-        try:
-            if reason.size_bytes <= INLINE_DECODE_BYTES:
-                term = reason.decode(limits)
-            else:
-                term = await self._decode_in_thread(worker, reason, limits)
-        except LimitExceeded as error:
-            failure = AnswerTooLarge(f"the answer takes more memory than it may: {error}")
-        except DecodeError as error:
-            failure = UnexpectedAnswer(f"the answer cannot be read: {error}")
+        if reason.size_bytes <= INLINE_DECODE_BYTES:
+            outcome = _decode(reason, limits)
         else:
-            return worker.form.read(worker.request, term)
-        # Not above: it would hold the other as its context, and that by its traceback all that was decoded so far.
-        raise failure
+            outcome = await self._decode_in_thread(worker, reason, limits)
+        if isinstance(outcome, LimitExceeded):
+            raise AnswerTooLarge(f"the answer takes more memory than it may: {outcome}")
+        if isinstance(outcome, DecodeError):
+            raise UnexpectedAnswer(f"the answer cannot be read: {outcome}")
+        return worker.form.read(worker.request, outcome)
 
-    async def _decode_in_thread(self, worker: _Worker, reason: control.Encoded, limits: etf.Limits) -> Term:
+    async def _decode_in_thread(
+        self, worker: _Worker, reason: control.Encoded, limits: etf.Limits
+    ) -> Term | DecodeError:
         """Decode a large answer. A thread does not make it faster; it lets ticks and other answers through meanwhile.
 
         It cannot be stopped: when the asker gives up, the answer counts as waiting until the thread is done with it.
         """
         await self._turn.acquire()
-        decoding = asyncio.get_running_loop().run_in_executor(_DECODER, reason.decode, limits)
+        decoding = asyncio.get_running_loop().run_in_executor(_DECODER, _decode, reason, limits)
         kept_bytes, worker.kept_bytes = worker.kept_bytes, 0
 
-        def done(decoded: asyncio.Future[Term]) -> None:
+        def done(_decoded: object) -> None:
             self._waiting_bytes -= kept_bytes
             self._turn.release()
-            if not decoded.cancelled():
-                decoded.exception()  # looked at, or asyncio would complain that nobody did
 
         decoding.add_done_callback(done)
         return await asyncio.shield(decoding)
+
+
+def _decode(reason: control.Encoded, limits: etf.Limits) -> Term | DecodeError:
+    """Decode an answer; return the error of one that cannot be read.
+
+    Not raised: its traceback would hold all that was decoded so far, for as long as anybody holds the error, and a
+    future and the frame that waits for it hold each other until the garbage collector comes by.
+    """
+    try:
+        return reason.decode(limits)
+    except DecodeError as error:
+        return type(error)(str(error))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 
 from agent.limits import DEFAULT_MAX_MEMORY_BYTES, MIN_MAX_MEMORY_BYTES, Limits
+from agent.rpc import INLINE_DECODE_BYTES
 from agent.terms import Atom, Pid, Term
 from tests.fakes import OWN_PID, PEER_CREATION, ScriptedPeer, SpawnedCall, frame, message
 from tests.hostile import Answer, Attack, Chunks, honest, returning
@@ -336,7 +337,7 @@ ANSWERS: Mapping[str, Case] = {
     **LYING,
     **{f"the_most_{name}": answering(value, VALUE_OUTCOMES, _FEW) for name, value in VALUES.items() if name in LARGEST},
     "ten_answers_that_are_decoded_at_once": answering(
-        lambda: repeated(b"j", 65_000), frozenset({"a value"}), Plan(questions=10)
+        lambda: repeated(b"j", INLINE_DECODE_BYTES - 400), frozenset({"a value"}), Plan(questions=10)
     ),
     "twenty_batches": answering(lambda: repeated(repeated(b"j", 16_000), 2), frozenset({"a value"}), Plan(batches=20)),
     "answers_over_the_largest_size": answering(lambda: binary(64 * MIB), frozenset({"AnswerTooLarge"})),
@@ -355,7 +356,7 @@ MANY_ANSWERS: Mapping[str, Case] = {
     for name, value in VALUES.items()
 } | {
     "three_hundred_answers_that_are_decoded_at_once": answering(
-        lambda: repeated(b"j", 65_000), frozenset({"a value"}), _MANY
+        lambda: repeated(b"j", INLINE_DECODE_BYTES - 400), frozenset({"a value"}), _MANY
     ),
 }
 
