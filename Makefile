@@ -49,9 +49,10 @@ format: $(READY) ## Format the code and mend what can be mended by itself
 bench: $(READY) ## How fast it is, beside a native Erlang node and pickle (half a minute)
 	@$(BIN)/python -m benchmarks
 
-# Releases stay as pinned where they still fit; UPGRADE=1 takes the newest that do.
+# Releases stay as pinned where they still fit; UPGRADE=1 takes the newest that do. Extras are kept: for an extra
+# that is not named in the file, older pips look for the newest release and then stop, as it has no hash.
 PIN = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements' $(if $(UPGRADE),--upgrade)
+	--no-strip-extras --no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements' $(if $(UPGRADE),--upgrade)
 
 # Not after $(READY): setup refuses a pyproject.toml that asks for more than is pinned, and this is what mends it.
 requirements: ## Pin what pyproject.toml asks for in requirements/*.txt (UPGRADE=1: its newest releases)
