@@ -35,6 +35,7 @@
         ├── WorkerDied              the worker ended without an answer: it met its heap limit, or a kill
         ├── SpawnRefused            the node would not start the worker
         ├── TooManyQuestions        it was not even sent: too many wait for the node already
+        ├── CannotEvaluate          it was not even sent: the node has no evaluator of expressions
         ├── AnswerTooLarge          the answer is longer than the caller, or the memory limit, allowed
         └── UnexpectedAnswer        the answer is no term within our limits, or of a shape that we do not know
 
@@ -186,6 +187,10 @@ class SpawnRefused(CallError):
 
 class TooManyQuestions(CallError):
     """So many questions wait for the node that this one was not sent: the node hangs, or the caller loops."""
+
+
+class CannotEvaluate(CallError):
+    """An expression was not sent: the node has not loaded stdlib's evaluator, and cannot load it now."""
 
 
 class AnswerTooLarge(CallError):

@@ -89,7 +89,9 @@ async def check(session: Session, before: Preflight = _UNKNOWN) -> Preflight:
     found = replace(found, has_erpc=has_erpc == TRUE or (found.code_server_answers and await _load_erpc(session)))
     session.ask_by(PLAIN if found.has_erpc is False else ERPC)
     is_loaded = all(answer == TRUE for answer in has_evaluator)
-    return replace(found, can_evaluate=is_loaded or (found.code_server_answers and await _can_load_evaluator(session)))
+    can_evaluate = is_loaded or (found.code_server_answers and await _can_load_evaluator(session))
+    session.set_evaluator(is_there=can_evaluate)
+    return replace(found, can_evaluate=can_evaluate)
 
 
 async def ask_ticks(session: Session, known: Ticks = DEFAULT_TICKS) -> Ticks:

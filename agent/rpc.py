@@ -66,7 +66,7 @@ class _Worker:
 
 
 @lru_cache(maxsize=16)  # these options are half of a small question, and nearly always the same
-def _guarded(max_heap_words: int) -> etf.Fragment:
+def _guarded(max_heap_words: int, *, is_sweep: bool) -> etf.Fragment:
     """The options of a worker that dies with us, and of too large a heap."""
     # include_shared_binaries: OTP 27 and later count binaries outside the heap too; earlier ones ignore the key.
     heap = Map(
@@ -77,7 +77,10 @@ def _guarded(max_heap_words: int) -> etf.Fragment:
             (Atom("include_shared_binaries"), TRUE),
         ]
     )
-    return etf.Fragment.of([Atom("link"), (Atom("max_heap_size"), heap)])
+    options: list[Term] = [Atom("link"), (Atom("max_heap_size"), heap)]
+    if is_sweep:  # what it looks at goes first: on a saturated node a sweep waits, and nothing waits for it
+        options.append((Atom("priority"), Atom("low")))
+    return etf.Fragment.of(options)
 
 
 class Calls:
@@ -98,7 +101,7 @@ class Calls:
         self._sequence = 0
         self._lost: ConnectionLost | None = None
 
-    async def call(
+    async def call(  # noqa: PLR0913  # three of them, and the rest by name
         self,
         module: str,
         function: str,
@@ -107,16 +110,19 @@ class Calls:
         deadline_seconds: float,
         max_heap_words: int = DEFAULT_MAX_HEAP_WORDS,
         max_answer_bytes: int = DEFAULT_MAX_ANSWER_BYTES,
+        is_sweep: bool = False,
     ) -> Term:
         """Apply a function on the node and return its value.
 
         The worker is killed when the deadline passes, when we are cancelled, when it needs more than
-        ``max_heap_words``, and when the connection ends, for whatever cause. Cost on the node: one process.
+        ``max_heap_words``, and when the connection ends, for whatever cause. ``is_sweep`` runs it at low priority.
+        Cost on the node: one process.
 
         Raises `RemoteError` when the function raises, another `CallError` when there is no answer, `ConnectionLost`
         when the connection ends, `LocalProtocolError` when the arguments cannot be sent.
         """
-        worker = self._spawn(module, function, arguments, _guarded(max_heap_words), is_detached=False)
+        options = _guarded(max_heap_words, is_sweep=is_sweep)
+        worker = self._spawn(module, function, arguments, options, is_detached=False)
         try:
             async with asyncio.timeout(deadline_seconds):
                 return await self._read_answer(worker, await worker.outcome, max_answer_bytes)

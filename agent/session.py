@@ -6,13 +6,14 @@ import asyncio
 import secrets
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
 from agent import epmd
 from agent.errors import ConnectionLost, EpmdUnreachable, NodeUnreachable, RemoteProtocolError, TlsSettingError
+from agent.expression import Evaluated, Evaluator, Expression
 from agent.handshake import Cookie, Introduction
 from agent.limits import DEFAULT_LIMITS, Limits
 from agent.link import Link
@@ -47,6 +48,7 @@ class Session:
         self.peer = connected.peer
         self.connected_at = asyncio.get_running_loop().time()
         self._link = link
+        self._evaluator = Evaluator(link.calls.call)
 
     @property
     def counters(self) -> Counters:
@@ -73,6 +75,26 @@ class Session:
             max_answer_bytes=max_answer_bytes,
         )
 
+    async def evaluate(
+        self,
+        expression: Expression,
+        bindings: Mapping[str, Term],
+        *,
+        deadline_seconds: float,
+        max_heap_words: int = DEFAULT_MAX_HEAP_WORDS,
+        max_answer_bytes: int = DEFAULT_MAX_ANSWER_BYTES,
+        is_sweep: bool = False,
+    ) -> Evaluated:
+        """Evaluate an expression on the node in a guarded worker: see `agent.expression.Evaluator.evaluate`."""
+        return await self._evaluator.evaluate(
+            expression,
+            bindings,
+            deadline_seconds=deadline_seconds,
+            max_heap_words=max_heap_words,
+            max_answer_bytes=max_answer_bytes,
+            is_sweep=is_sweep,
+        )
+
     async def call_detached(
         self, module: str, function: str, arguments: Sequence[Term], *, deadline_seconds: float
     ) -> Term:
@@ -82,6 +104,10 @@ class Session:
     def ask_by(self, form: Form) -> None:
         """Ask in this form from now on (`agent.worker`); erpc's until then."""
         self._link.calls.form = form
+
+    def set_evaluator(self, *, is_there: bool | None) -> None:
+        """Say whether the node can evaluate expressions; None when that is not known."""
+        self._evaluator.is_there = is_there
 
     def set_ticks(self, ticks: Ticks) -> None:
         """Tick as often as this node expects it."""

@@ -25,7 +25,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("agent.protocol",),
     # From here on: asyncio, and the outside world.
     ("agent.rpc", "agent.cookie", "agent.batch", "agent.tls"),
-    ("agent.link",),
+    ("agent.link", "agent.expression"),
     ("agent.session",),
     ("agent.preflight",),
     ("agent.node",),

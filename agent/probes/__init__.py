@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeAlias
 
-from agent.batch import Caller
+from agent.expression import Shell
 from agent.probes import identity, memory, statistics, supervisors, system_info
 from agent.probes.identity import NodeIdentity
 from agent.probes.memory import Memory
@@ -19,7 +19,7 @@ from agent.probes.supervisors import Supervisors
 from agent.probes.system_info import SystemInfo
 
 Result: TypeAlias = NodeIdentity | Memory | Statistics | Supervisors | SystemInfo
-Probe: TypeAlias = Callable[[Caller, float], Awaitable[Result]]
+Probe: TypeAlias = Callable[[Shell, float], Awaitable[Result]]
 
 
 def vital_signs(expected_supervisors: Sequence[str] = ()) -> Mapping[str, Probe]:
