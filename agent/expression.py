@@ -21,13 +21,16 @@ from agent.terms import Atom, Term
 PARSE_SECONDS: Final = 5.0  # 50 lines take 10 ms; the first ones wait for the parser to be loaded
 
 # In a fun, since erl_eval would send every variable back. It measures itself: what a worker costs only it can know.
+# An expression that pauses puts for how long into its worker's dictionary.
 _WRAPPED: Final = """(fun() ->
 Beamwarden_started = erlang:monotonic_time(microsecond),
 Beamwarden_value = (fun() ->
 {body}
 end)(),
 {{_, Beamwarden_reductions}} = erlang:process_info(erlang:self(), reductions),
-{{erlang:monotonic_time(microsecond) - Beamwarden_started, Beamwarden_reductions, Beamwarden_value}}
+Beamwarden_paused = case erlang:get(paused_microseconds) of undefined -> 0; Beamwarden_pause -> Beamwarden_pause end,
+Beamwarden_elapsed = erlang:monotonic_time(microsecond) - Beamwarden_started,
+{{Beamwarden_elapsed - Beamwarden_paused, Beamwarden_reductions, Beamwarden_value}}
 end)().
 """
 _LINES_BEFORE_BODY: Final = 3
@@ -43,14 +46,15 @@ class Expression:
     body: str
 
     @classmethod
-    def load(cls, name: str) -> Self:
-        """Read ``agent/probes/NAME.expr``."""
-        return cls(name, resources.files("agent.probes").joinpath(f"{name}.expr").read_text(encoding="utf-8"))
+    def load(cls, *names: str) -> Self:
+        """Read ``agent/probes/NAME.expr``, after those that define what it needs. The last name is the expression's."""
+        files = resources.files("agent.probes")
+        return cls(names[-1], ",\n".join(files.joinpath(f"{name}.expr").read_text(encoding="utf-8") for name in names))
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """What an expression gave, and what its worker spent: time from its start to its end, waiting included."""
+    """What an expression gave, and what its worker spent: the time from its start to its end, its pauses left out."""
 
     value: Term
     worker_seconds: float
