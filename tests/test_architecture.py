@@ -29,6 +29,9 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("agent.session",),
     ("agent.preflight",),
     ("agent.node",),
+    ("agent.probes.rows",),
+    ("agent.probes.processes",),
+    ("agent.probes.busy", "agent.probes.process"),
     (
         "agent.probes.applications",
         "agent.probes.governors",
