@@ -9,9 +9,11 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Request
 
-from collector.fleet import QUESTION_SECONDS, Fleet, WatchedNode
+from collector.fleet import Fleet
 from collector.models import MemoryAnswer, NodeAnswer, NodesAnswer, Problem, SystemAnswer
 from collector.problems import ProblemError
+from collector.question import QUESTION_SECONDS
+from collector.watched import WatchedNode
 
 _ONLY_NODE = "-"
 

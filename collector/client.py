@@ -18,8 +18,8 @@ from agent.names import Target
 from agent.node import Up
 from agent.probes import vital_signs
 from agent.session import Options, connect
-from collector.fleet import QUESTION_SECONDS, run_probe
 from collector.models import MemoryAnswer, NoAnswer, NodeAnswer, Problem
+from collector.question import QUESTION_SECONDS, run_probe
 from collector.settings import Address
 from collector.snapshot import Snapshot
 

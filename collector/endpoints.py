@@ -15,10 +15,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from collector.api import WatchedFleet, find_node
-from collector.fleet import QUESTION_SECONDS
 from collector.health import why_unavailable
 from collector.metrics import to_families
 from collector.models import HealthAnswer, NodeHealth, NodeReference, Problem
+from collector.question import QUESTION_SECONDS
 from collector.snapshot import Snapshot
 
 SCRAPE_RESERVE_SECONDS: Final = 0.5  # of the scraper's own timeout, for the way there and back

@@ -21,11 +21,12 @@ from agent.probes import vital_signs
 from collector import logs
 from collector.app import create_app
 from collector.changes import ChangeLog
-from collector.fleet import Fleet, WatchedNode
+from collector.fleet import Fleet
 from collector.instance import Instance
 from collector.load import load_options
 from collector.settings import Address, Settings, SettingsError
 from collector.vitals import log_vital_signs
+from collector.watched import WatchedNode
 
 LAST_ANSWERS_SECONDS: Final = 0.6  # for answers on their way when we are told to end: within a second all is over
 FIRST_REQUEST_SECONDS: Final = 10.0  # for a request to come on a new connection

@@ -10,8 +10,9 @@ from agent.probes.identity import NodeIdentity
 from agent.probes.memory import Memory
 from agent.probes.statistics import Statistics
 from agent.probes.system_info import SystemInfo
-from collector.fleet import QUESTION_SECONDS, Fleet
+from collector.fleet import Fleet
 from collector.health import why_unavailable
+from collector.question import QUESTION_SECONDS
 from collector.snapshot import Snapshot
 
 FIRST_LINE_SECONDS: Final = 5.0  # an instance that does not live for a minute leaves one line at least

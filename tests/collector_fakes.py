@@ -32,9 +32,10 @@ from agent.session import Session
 from agent.terms import FALSE, TRUE, UNDEFINED, Atom, Pid, Term
 from agent.ticks import DEFAULT_TICKS
 from collector.app import create_app
-from collector.fleet import Fleet, WatchedNode
+from collector.fleet import Fleet
 from collector.settings import Settings
 from collector.snapshot import Answered, Failed, Outcome, Snapshot
+from collector.watched import WatchedNode
 
 NODE: Final = "tai_autonomics@127.0.0.1"
 OTHER_NODE: Final = "tai_billing@127.0.0.1"

@@ -32,11 +32,11 @@ from agent.probes.identity import NodeIdentity
 from agent.session import Options, Session, connect
 from agent.terms import Atom
 from collector.changes import ChangeLog
-from collector.fleet import WatchedNode
 from collector.logs import JsonFormatter
 from collector.metrics import to_families
 from collector.snapshot import Failed, Snapshot
 from collector.vitals import vital_signs as vital_signs_to_log
+from collector.watched import WatchedNode
 
 BATCH = (system_info("schedulers"), system_info("wordsize"))
 _LIFTED = 1 << 40

@@ -52,11 +52,14 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "collector.instance",
         "collector.settings",
         "collector.changes",
+        "collector.freshness",
     ),
     ("collector.snapshot", "collector.load"),
     ("collector.flags",),
     ("collector.health", "collector.metrics", "collector.models"),
-    ("collector.fleet", "collector.problems", "collector.render"),
+    ("collector.question", "collector.problems", "collector.render"),
+    ("collector.watched",),
+    ("collector.fleet",),
     ("collector.api", "collector.vitals", "collector.client"),
     ("collector.endpoints",),
     ("collector.app",),
@@ -137,7 +140,7 @@ def test_broad_excepts_stand_only_at_the_two_borders() -> None:
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id in {"Exception", "BaseException"}))
     ]
-    assert broad == ["agent.node", "collector.fleet"]
+    assert broad == ["agent.node", "collector.question"]
 
 
 def test_the_public_names_of_the_agent_are_there_and_sorted() -> None:

@@ -9,9 +9,12 @@ from agent.batch import Caller
 from agent.errors import ConnectionLost, DeadlineExceeded, NodeUnreachable, RemoteError
 from agent.probes import Probe, Result, identity, memory
 from agent.terms import Atom
-from collector import fleet as fleet_module
-from collector.fleet import FAILURE_KEPT_SECONDS, QUESTION_SECONDS, Fleet, WatchedNode, run_probe
+from collector import question as question_module
+from collector import watched as watched_module
+from collector.fleet import Fleet
+from collector.question import QUESTION_SECONDS, run_probe
 from collector.snapshot import Answered, Bug, Failed, Snapshot
+from collector.watched import FAILURE_KEPT_SECONDS, WatchedNode
 from tests.collector_fakes import (
     CREATION,
     IDENTITY,
@@ -33,7 +36,8 @@ REFUSAL = RemoteError(Atom("error"), Atom("system_limit"))
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     clock = FakeClock()
-    monkeypatch.setattr(fleet_module, "time", clock)
+    for module in (question_module, watched_module):
+        monkeypatch.setattr(module, "time", clock)
     return clock
 
 
