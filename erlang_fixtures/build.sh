@@ -22,9 +22,10 @@ chmod 755 "$new"
 
 # Copied before compiling: its time says which sources this build has seen.
 cp "src/$app" "$new/"
+# illness.erl is a behaviour: it has to be there before the modules that name it.
 erlc +debug_info +deterministic -Werror \
      +warn_export_vars +warn_unused_import +warn_missing_spec \
-     -o "$new" src/*.erl
+     -pa "$new" -o "$new" src/illness.erl src/*.erl
 
 old=$(readlink _build/ebin || :)
 ln -s "${new#_build/}" "$link"
