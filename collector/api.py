@@ -55,17 +55,18 @@ async def _node(
 Node = Annotated[WatchedNode, Depends(_node)]
 
 
-def _problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+def problems_of(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Say in the OpenAPI document which problems a route may answer with."""
     return {status.value: {"model": Problem, "description": status.phrase} for status in statuses}
 
 
-_OF_A_NODE = _problems(
+OF_A_NODE: Final = problems_of(
     HTTPStatus.NOT_FOUND, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT
 )
 
 PREFIX: Final = "/api/v1"
 
-router = APIRouter(prefix=PREFIX, tags=["nodes"], responses=_problems(HTTPStatus.FORBIDDEN))
+router = APIRouter(prefix=PREFIX, tags=["nodes"], responses=problems_of(HTTPStatus.FORBIDDEN))
 
 
 @router.get("/nodes", summary="All nodes that are watched")
@@ -74,7 +75,7 @@ async def list_nodes(fleet: WatchedFleet) -> NodesAnswer:
     return NodesAnswer(nodes=await asyncio.gather(*map(_describe, fleet.nodes.values())))
 
 
-@router.get("/nodes/{node}", summary="One node", responses=_problems(HTTPStatus.NOT_FOUND))
+@router.get("/nodes/{node}", summary="One node", responses=problems_of(HTTPStatus.NOT_FOUND))
 async def show_node(node: Node) -> NodeAnswer:
     """Say whether the node is connected, what runs there and which expected supervisors do."""
     return await _describe(node)
@@ -85,13 +86,13 @@ async def _describe(node: WatchedNode) -> NodeAnswer:
     return NodeAnswer.of(await node.snapshot(QUESTION_SECONDS, ("identity", "supervisors")), state)
 
 
-@router.get("/nodes/{node}/memory", summary="Memory by kind", responses=_OF_A_NODE)
+@router.get("/nodes/{node}/memory", summary="Memory by kind", responses=OF_A_NODE)
 async def show_memory(node: Node) -> MemoryAnswer:
     """Say how much memory the emulator has allocated, and for what."""
     return MemoryAnswer.of(await node.snapshot(QUESTION_SECONDS, ("memory",)))
 
 
-@router.get("/nodes/{node}/system", summary="Counts, limits and totals", responses=_OF_A_NODE)
+@router.get("/nodes/{node}/system", summary="Counts, limits and totals", responses=OF_A_NODE)
 async def show_system(node: Node) -> SystemAnswer:
     """Say how many processes, ports, atoms and tables there are and may be, and what the node has done so far."""
     return SystemAnswer.of(await node.snapshot(QUESTION_SECONDS, ("system_info", "statistics")))

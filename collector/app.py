@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from collector import api, endpoints, problems
+from collector import api, diagnostics, endpoints, problems
 from collector.fleet import Fleet
 from collector.models import Problem
 from collector.problems import ProblemError
@@ -29,6 +29,7 @@ def create_app(fleet: Fleet, settings: Settings) -> FastAPI:
         responses={"default": {"model": Problem, "description": "Any other error"}},
     )
     app.state.fleet = fleet
+    app.state.settings = settings
     problems.install(app)
     app.add_middleware(GZipMiddleware)
     app.add_middleware(_HeadAsGet)
@@ -36,6 +37,7 @@ def create_app(fleet: Fleet, settings: Settings) -> FastAPI:
         _close_api(app, settings)
     app.include_router(endpoints.router)
     app.include_router(api.router)
+    app.include_router(diagnostics.router)
     return app
 
 

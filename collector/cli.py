@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, NoReturn
 
 import typer
-from pydantic import BaseModel
-from rich.console import Console, RenderableType
 
 from agent.errors import SettingError
-from collector import render
-from collector.client import ClientError, Collector, Direct, Source
-from collector.flags import CONNECTION, with_settings
-from collector.load import describe, load_cookie, load_options, load_settings
+from collector import commands
+from collector.client import ClientError
+from collector.flags import with_settings
+from collector.load import describe, load_cookie, load_settings
 from collector.logs import set_up_logging
-from collector.models import NodeAnswer
 from collector.settings import Settings, SettingsError
 from collector.version import VERSION
-
-_Model = TypeVar("_Model", bound=BaseModel)
 
 app = typer.Typer(
     name="beamwarden",
@@ -57,25 +50,7 @@ def serve(flags: dict[str, object], config: Path | None) -> None:
     run_collector(settings, load_cookie(settings, os.environ), os.environ)
 
 
-_asking = with_settings(
-    ["url", "node", *CONNECTION],
-    more_help={"node": "ask this node itself, as name@host or name@host:port; with --url: the collector's node"},
-)
-JsonFlag = Annotated[bool, typer.Option("--json", help="print the answer as JSON")]
-
-
-@app.command("memory")
-@_asking
-def show_memory(flags: dict[str, object], config: Path | None, json: JsonFlag = False) -> None:  # noqa: FBT002  # an option, given by name
-    """Show how much memory the node uses, and for what."""
-    _show(_source(flags, config).memory, render.memory_table, as_json=json)
-
-
-@app.command("node")
-@_asking
-def show_node(flags: dict[str, object], config: Path | None, json: JsonFlag = False) -> None:  # noqa: FBT002  # an option, given by name
-    """Show which node it is, how long it is up, what it offers, and whether the expected supervisors run."""
-    _show(_source(flags, config).node, render.node_table, as_json=json)
+app.add_typer(commands.app)
 
 
 @app.callback(invoke_without_command=True)
@@ -85,35 +60,6 @@ def _root(
     if version:
         sys.stdout.write(f"beamwarden {VERSION}\n")
         raise typer.Exit
-
-
-def _source(flags: dict[str, object], config: Path | None) -> Source:
-    """Choose whom to ask: the node itself when ``--node`` is given without ``--url``, else the collector.
-
-    Only the flag counts. The sidecar's own environment names its nodes too, and a shell in it wants the collector.
-    """
-    is_named = "node" in flags
-    # In a list: `--node "$NODE"` without a value was given, and is wrong.
-    settings = load_settings(flags | ({"node": [flags["node"]]} if is_named else {}), os.environ, config)
-    named = settings.node[0] if is_named else None
-    if named is None or "url" in flags:
-        return Collector(settings.url or settings.listen.local_url, None if named is None else str(named.node))
-    return Direct(named, load_cookie(settings, os.environ), load_options(settings), settings.expected_supervisors)
-
-
-def _show(ask: Callable[[], _Model], draw: Callable[[_Model], RenderableType], *, as_json: bool) -> None:
-    answer = ask()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal that knows no bars still shows the numbers
-    try:
-        if as_json:
-            print(answer.model_dump_json(indent=2), flush=True)  # noqa: T201  # the answer is what was asked for
-        else:
-            Console().print(draw(answer))
-    except OSError as error:
-        raise ClientError(f"the answer cannot be written: {error.strerror}") from None
-    if isinstance(answer, NodeAnswer) and answer.trouble is not None:
-        sys.exit(1)
 
 
 def _fail(error: Exception, status: int) -> NoReturn:

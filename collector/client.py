@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Protocol, TypeVar
 from urllib.parse import quote
@@ -19,9 +20,10 @@ from agent.node import Up
 from agent.probes import vital_signs
 from agent.session import Options, connect
 from collector.models import MemoryAnswer, NoAnswer, NodeAnswer, Problem
-from collector.question import QUESTION_SECONDS, run_probe
-from collector.settings import Address
+from collector.question import QUESTION_SECONDS, Question, put
+from collector.settings import Address, Settings
 from collector.snapshot import Snapshot
+from collector.views import AnswerT, NotFound, QueryT, View
 
 REQUEST_SECONDS: Final = QUESTION_SECONDS + 3.0
 
@@ -43,6 +45,10 @@ class Source(Protocol):
         """Return what the node is. Raises `ClientError`."""
         ...
 
+    def view(self, view: View[QueryT, AnswerT], query: QueryT) -> AnswerT:
+        """Return what a view shows, no older than a person wants it. Raises `ClientError`."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Collector:
@@ -50,6 +56,7 @@ class Collector:
 
     url: str
     node_name: str | None = None
+    id_token: str | None = field(default=None, repr=False)
 
     def memory(self) -> MemoryAnswer:
         """Return the node's memory by kind. Raises `ClientError`."""
@@ -59,12 +66,30 @@ class Collector:
         """Return what the node is. Raises `ClientError`."""
         return self._get("", NodeAnswer)
 
-    def _get(self, below_node: str, model: type[_Model]) -> _Model:
+    def view(self, view: View[QueryT, AnswerT], query: QueryT) -> AnswerT:
+        """Return what a view shows, no older than a person wants it. Raises `ClientError`."""
+        parameters = query.model_dump(mode="json", exclude_none=True) | {"fresh": True}
+        deadline_seconds = view.question(query, Settings()).deadline_seconds
+        return self._get(f"/{view.path}", view.model, parameters, deadline_seconds + REQUEST_SECONDS)
+
+    def _get(
+        self,
+        below_node: str,
+        model: type[_Model],
+        parameters: Mapping[str, str | int | float] | None = None,
+        timeout_seconds: float = REQUEST_SECONDS,
+    ) -> _Model:
         url = f"{self.url.rstrip('/')}/api/v1/nodes/{quote(self.node_name or '-', safe='@')}{below_node}"
         try:
             # A proxy that the environment names leads elsewhere, never to what listens on this machine.
             is_here = Address(httpx.URL(url).host, 0).is_loopback
-            answer = httpx.get(url, timeout=REQUEST_SECONDS, trust_env=not is_here)
+            answer = httpx.get(
+                url,
+                params=parameters,
+                headers=self._headers(is_here=is_here),
+                timeout=timeout_seconds,
+                trust_env=not is_here,
+            )
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
             raise ClientError(f"{self.url} is no URL: {error}") from None
         except httpx.HTTPError as error:
@@ -80,6 +105,16 @@ class Collector:
             raise ClientError(f"what answers at {url} is no collector (HTTP {answer.status_code})") from None
         raise ClientError(problem.detail + _hint(problem))
 
+    def _headers(self, *, is_here: bool) -> dict[str, str]:
+        """Return what a front of Cloud Run wants to see; it leaves Authorization to the service behind it."""
+        if self.id_token is None:
+            return {}
+        if not is_here and not self.url.startswith("https:"):
+            raise ClientError(
+                f"{self.url} is not encrypted, and others could read the token: use https, or no --id-token"
+            )
+        return {"X-Serverless-Authorization": f"Bearer {self.id_token}"}
+
 
 def _hint(problem: Problem) -> str:
     return ". Say which with --url and --node" if problem.type == "urn:beamwarden:unknown-node" else ""
@@ -92,30 +127,40 @@ class Direct:
     target: Target
     cookie: Cookie
     options: Options
-    expected_supervisors: tuple[str, ...] = ()
+    settings: Settings = field(default_factory=Settings)
 
     def memory(self) -> MemoryAnswer:
         """Return the node's memory by kind. Raises `ClientError`."""
         try:
-            return MemoryAnswer.of(asyncio.run(self._ask("memory"))[0])
+            return MemoryAnswer.of(asyncio.run(self._ask(*self._vital("memory")))[0])
         except (NoAnswer, AgentError) as error:
             raise ClientError(str(error)) from None
 
     def node(self) -> NodeAnswer:
         """Return what the node is. Raises `ClientError`."""
         try:
-            snapshot, state = asyncio.run(self._ask("identity", "supervisors"))
+            snapshot, state = asyncio.run(self._ask(*self._vital("identity", "supervisors")))
         except AgentError as error:
             raise ClientError(str(error)) from None
         return NodeAnswer.of(snapshot, state)
 
-    async def _ask(self, *names: str) -> tuple[Snapshot, Up]:
+    def view(self, view: View[QueryT, AnswerT], query: QueryT) -> AnswerT:
+        """Return what a view shows. Raises `ClientError`."""
+        try:
+            return view.answer(asyncio.run(self._ask(view.question(query, self.settings)))[0], query)
+        except (NoAnswer, NotFound, AgentError) as error:
+            raise ClientError(str(error)) from None
+
+    def _vital(self, *names: str) -> list[Question]:
+        probes = vital_signs(self.settings.expected_supervisors)
+        return [Question(name, probes[name], deadline_seconds=QUESTION_SECONDS) for name in names]
+
+    async def _ask(self, *questions: Question) -> tuple[Snapshot, Up]:
         session = await connect(self.target, self.cookie, self.options)
         try:
             found = await preflight.check(session)
-            probes = vital_signs(self.expected_supervisors)
             asked_at = datetime.now(UTC)
-            outcomes = {name: await run_probe(name, probes[name], session, QUESTION_SECONDS) for name in names}
+            outcomes = {one.probe: await put(one, session) for one in questions}
             return Snapshot(self.target, asked_at, peer=session.peer, outcomes=outcomes), Up(session, found)
         finally:
             session.close()

@@ -66,7 +66,7 @@ async def metrics(
     x_prometheus_scrape_timeout_seconds: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Ask every node now, and give what it answered within the deadline."""
-    snapshots = await fleet.snapshots(scrape_deadline_seconds(x_prometheus_scrape_timeout_seconds))
+    snapshots = await fleet.scrape(scrape_deadline_seconds(x_prometheus_scrape_timeout_seconds))
     body, content_type = expose(snapshots, accept)
     return Response(body, headers={"Content-Type": content_type})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -13,7 +14,8 @@ from starlette.exceptions import HTTPException
 
 from agent.errors import CallError, DeadlineExceeded, LocalProtocolError
 from collector.models import NoAnswer, NodeReference, Problem
-from collector.snapshot import Bug
+from collector.snapshot import Bug, TooSoon
+from collector.views import NotFound
 
 
 class ProblemError(Exception):
@@ -43,7 +45,15 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(NoAnswer)
     def _no_answer(_request: Request, error: NoAnswer) -> ProblemResponse:
-        return respond(_of_no_answer(error))
+        headers = None
+        if isinstance(error.cause, TooSoon):
+            headers = {"Retry-After": str(math.ceil(error.cause.retry_after_seconds))}
+        return respond(_of_no_answer(error), headers)
+
+    @app.exception_handler(NotFound)
+    def _not_found(_request: Request, error: NotFound) -> ProblemResponse:
+        node = NodeReference.of(error.snapshot)
+        return respond(ProblemError(HTTPStatus.NOT_FOUND, "not-found", str(error), node))
 
     @app.exception_handler(RequestValidationError)
     def _invalid(_request: Request, error: RequestValidationError) -> ProblemResponse:
@@ -79,6 +89,8 @@ def _of_no_answer(error: NoAnswer) -> ProblemError:
     node = NodeReference.of(error.snapshot)
     if isinstance(error.cause, Bug | LocalProtocolError):
         return ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "bug", str(error.cause), node)
+    if isinstance(error.cause, TooSoon):
+        return ProblemError(HTTPStatus.TOO_MANY_REQUESTS, "asked-too-often", str(error.cause), node)
     if isinstance(error.cause, DeadlineExceeded):
         return ProblemError(HTTPStatus.GATEWAY_TIMEOUT, "node-does-not-answer", str(error.cause), node)
     if isinstance(error.cause, CallError):

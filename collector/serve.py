@@ -22,9 +22,11 @@ from collector import logs
 from collector.app import create_app
 from collector.changes import ChangeLog
 from collector.fleet import Fleet
+from collector.freshness import Budget
 from collector.instance import Instance
 from collector.load import load_options
 from collector.settings import Address, Settings, SettingsError
+from collector.views.processes import SWEEP_MAILBOXES, SWEEP_PROCESSES
 from collector.vitals import log_vital_signs
 from collector.watched import WatchedNode
 
@@ -50,7 +52,13 @@ def make_fleet(settings: Settings, cookie: Cookie, instance: Instance) -> Fleet:
         _LOG.warning("tls_insecure_no_verify is set: whoever answers at a node's address is taken for the node")
     return Fleet(
         [
-            WatchedNode(Node(target, cookie, options, ChangeLog(str(target.node))), probes, instance.id)
+            WatchedNode(
+                Node(target, cookie, options, ChangeLog(str(target.node))),
+                probes,
+                instance.id,
+                (SWEEP_MAILBOXES, SWEEP_PROCESSES),
+                Budget(settings.max_scheduler_share, settings.fresh_min_interval_seconds),
+            )
             for target in settings.node
         ]
     )

@@ -14,8 +14,17 @@ from agent.errors import NodeNameError, SettingError
 from agent.limits import DEFAULT_MAX_MEMORY_BYTES, MIN_MAX_MEMORY_BYTES
 from agent.names import NodeName, Target, parse_own_name
 from agent.tls import Tls, is_server_name
+from collector.freshness import DEFAULT_FRESH_MIN_INTERVAL_SECONDS, DEFAULT_MAX_SCHEDULER_SHARE
 
 DEFAULT_PORT: Final = 9750
+# The incident playbook's, and those that TAI's code makes for the same.
+PLAYBOOK_TABLES: Final = (
+    "receipt_ledger",
+    "tai_receipts_store",
+    "tai_receipts_dedup",
+    "tai_receipts_chain",
+    "ggen_receipts",
+)
 
 
 class SettingsError(SettingError):
@@ -176,11 +185,38 @@ class Settings(BaseModel):
         default=None,
         description="where the command line finds the collector (default: where it listens, http://127.0.0.1:9750)",
     )
+    id_token: Annotated[str, BeforeValidator(_not_empty)] | None = Field(
+        default=None,
+        repr=False,
+        description="a token for the front that stands before the collector, sent as X-Serverless-Authorization",
+    )
     insecure_no_auth: bool = Field(
         default=False, description="true to serve the API to everybody when listening beyond this machine, else false"
     )
     expected_supervisors: Annotated[tuple[str, ...], BeforeValidator(_to_list)] = Field(
         default=(), description="registered names of supervisors that must run for /health to be ok"
+    )
+    watch_tables: Annotated[tuple[str, ...], BeforeValidator(_to_list)] = Field(
+        default=PLAYBOOK_TABLES, description="names of ETS tables that are always shown, and kept for an hour in /trend"
+    )
+    governor_supervisors: Annotated[tuple[str, ...], BeforeValidator(_to_list)] = Field(
+        default=("governance_sup",),
+        description="registered names of the supervisors that have the governors below them",
+    )
+    extra_supervisors: Annotated[tuple[str, ...], BeforeValidator(_to_list)] = Field(
+        default=(), description="registered names of supervisors to show that belong to no application"
+    )
+    max_scheduler_share: Annotated[float, BeforeValidator(_no_truth)] = Field(
+        default=DEFAULT_MAX_SCHEDULER_SHARE,
+        gt=0.0,
+        le=1.0,
+        description="how much of one scheduler of a node scrapes and timers may cost it, above 0 to 1",
+    )
+    fresh_min_interval_seconds: Annotated[float, BeforeValidator(_no_truth)] = Field(
+        default=DEFAULT_FRESH_MIN_INTERVAL_SECONDS,
+        ge=0.0,
+        le=3_600.0,
+        description="seconds before the same expensive question is asked anew for people, 0 to 3600",
     )
     vitals_interval_seconds: Annotated[float, BeforeValidator(_no_truth)] = Field(
         default=60.0, ge=1.0, le=86_400.0, description="seconds between two log lines of vital signs, 1 to 86400"

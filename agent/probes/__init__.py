@@ -12,13 +12,18 @@ from typing import TypeAlias
 
 from agent.expression import Shell
 from agent.probes import identity, memory, statistics, supervisors, system_info
+from agent.probes.busy import Busy
 from agent.probes.identity import NodeIdentity
 from agent.probes.memory import Memory
+from agent.probes.process import NoProcess, Process
+from agent.probes.processes import Mailboxes, Processes
 from agent.probes.statistics import Statistics
 from agent.probes.supervisors import Supervisors
 from agent.probes.system_info import SystemInfo
 
-Result: TypeAlias = NodeIdentity | Memory | Statistics | Supervisors | SystemInfo
+Result: TypeAlias = (
+    Busy | Mailboxes | Memory | NodeIdentity | NoProcess | Process | Processes | Statistics | Supervisors | SystemInfo
+)
 Probe: TypeAlias = Callable[[Shell, float], Awaitable[Result]]
 
 

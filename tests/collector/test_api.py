@@ -19,6 +19,7 @@ from collector.app import create_app
 from collector.fleet import Fleet
 from collector.models import Problem
 from collector.settings import Settings
+from collector.views import processes
 from tests.collector_fakes import (
     CREATION,
     IDENTITY,
@@ -285,22 +286,29 @@ def document() -> dict[str, Any]:
     return found
 
 
-MODELS: dict[str, type[BaseModel]] = {
-    model.__name__: model
-    for model in (
-        models.ConnectionState,
-        models.HealthAnswer,
-        models.MemoryAnswer,
-        models.NodeAnswer,
-        models.Offers,
-        models.NodeHealth,
-        models.NodeReference,
-        models.NodesAnswer,
-        models.SupervisorState,
-        models.SystemAnswer,
-        Problem,
-    )
+VIEWS: dict[str, type[BaseModel]] = {
+    view.path: view.model for view in (processes.BUSY, processes.MAILBOXES, processes.PROCESS, processes.PROCESSES)
 }
+OUR_MODELS: tuple[type[BaseModel], ...] = (
+    models.ConnectionState,
+    models.HealthAnswer,
+    models.MemoryAnswer,
+    models.NodeAnswer,
+    models.Offers,
+    models.NodeHealth,
+    models.NodeReference,
+    models.NodesAnswer,
+    models.SupervisorState,
+    models.SystemAnswer,
+    Problem,
+    *VIEWS.values(),
+    processes.BusyAnswerRow,
+    processes.ProcessAnswerRow,
+    processes.QueuesOver,
+    processes.QueueTotals,
+    processes.StackPlace,
+)
+MODELS = {model.__name__: model for model in OUR_MODELS}
 
 
 def every(document: object) -> Iterator[tuple[str, object]]:
@@ -331,7 +339,7 @@ def test_the_document_has_every_path(document: dict[str, Any]) -> None:
         "/api/v1/nodes/{node}": {"get"},
         "/api/v1/nodes/{node}/memory": {"get"},
         "/api/v1/nodes/{node}/system": {"get"},
-    }
+    } | {f"/api/v1/nodes/{{node}}/{view}": {"get"} for view in VIEWS}
 
 
 def test_every_reference_of_the_document_leads_to_a_model_of_ours(document: dict[str, Any]) -> None:
@@ -364,7 +372,7 @@ def test_every_error_of_the_document_is_a_problem_but_that_of_health(document: d
         "/api/v1/nodes/{node}": {"default", "403", "404"},  # a node that is down is an answer
         "/api/v1/nodes/{node}/memory": of_a_node,
         "/api/v1/nodes/{node}/system": of_a_node,
-    }
+    } | {f"/api/v1/nodes/{{node}}/{view}": of_a_node | {"422", "429"} for view in VIEWS}
 
 
 def with_examples(document: dict[str, Any], name: str) -> dict[str, Any]:
@@ -372,7 +380,8 @@ def with_examples(document: dict[str, Any], name: str) -> dict[str, Any]:
     body: dict[str, Any] = {}
     for field, schema in document["components"]["schemas"][name]["properties"].items():
         inner = [part["$ref"] for part in [schema, *schema.get("anyOf", [])] if "$ref" in part]
-        items = [part["items"]["$ref"] for part in [schema, *schema.get("anyOf", [])] if "items" in part]
+        parts = [schema, *schema.get("anyOf", [])]
+        items = [part["items"]["$ref"] for part in parts if "$ref" in part.get("items", {})]
         if inner:
             body[field] = with_examples(document, inner[0].rpartition("/")[2])
         elif items:

@@ -14,7 +14,7 @@ from agent.handshake import Cookie
 from agent.names import Target
 from agent.node import Up
 from agent.session import Options
-from collector import cli
+from collector import cli, showing
 from collector.app import create_app
 from collector.client import ClientError
 from collector.load import load_settings
@@ -160,8 +160,12 @@ class Asked(list[tuple[object, ...]]):
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     asked = Asked()
-    monkeypatch.setattr(cli, "Collector", lambda *about: asked.source("collector", *about))
-    monkeypatch.setattr(cli, "Direct", lambda target, _cookie, *about: asked.source("node", target, *about))
+    monkeypatch.setattr(showing, "Collector", lambda url, node, _token: asked.source("collector", url, node))
+    monkeypatch.setattr(
+        showing,
+        "Direct",
+        lambda target, _cookie, options, settings: asked.source("node", target, options, settings.expected_supervisors),
+    )
     return asked
 
 

@@ -20,6 +20,7 @@ from collector.client import ClientError, Collector, Direct
 from collector.fleet import Fleet
 from collector.load import load_settings
 from collector.models import Offers
+from collector.settings import Settings
 from tests.collector_fakes import (
     EXPECTED_SUPERVISORS,
     IDENTITY,
@@ -199,7 +200,7 @@ async def check(_session: FakeSession) -> Preflight:
     return OFFERS
 
 
-DIRECT = Direct(Target.parse(NODE), COOKIE, Options(), EXPECTED_SUPERVISORS)
+DIRECT = Direct(Target.parse(NODE), COOKIE, Options(), Settings(expected_supervisors=EXPECTED_SUPERVISORS))
 
 
 def test_a_node_can_be_asked_for_its_memory(session: FakeSession) -> None:

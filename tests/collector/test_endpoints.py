@@ -147,7 +147,7 @@ async def test_a_scrape_waits_as_long_as_its_scraper_allows(monkeypatch: pytest.
         waited.append(deadline_seconds)
         return []
 
-    monkeypatch.setattr(Fleet, "snapshots", snapshots)
+    monkeypatch.setattr(Fleet, "scrape", snapshots)
     async with serving(fleet_of(FakeSession())) as client:
         await client.get("/metrics", headers={"X-Prometheus-Scrape-Timeout-Seconds": "1.5"})
         await client.get("/metrics")

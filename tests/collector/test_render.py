@@ -12,7 +12,8 @@ from agent.probes.identity import NodeIdentity
 from agent.probes.memory import Memory
 from agent.probes.supervisors import Supervisor, Supervisors
 from collector.models import MemoryAnswer, NodeAnswer
-from collector.render import format_bytes, memory_table, node_table
+from collector.render.parts import format_bytes
+from collector.render.vitals import memory_table, node_table
 from collector.snapshot import Snapshot
 from tests.collector_fakes import (
     INSTANCE_ID,

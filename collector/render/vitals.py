@@ -1,27 +1,20 @@
-"""Answers as a person reads them in a terminal."""
+"""Memory by kind, and what a node is."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from rich import box
-from rich.bar import Bar
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from collector.models import Answer, MemoryAnswer, NodeAnswer
-
-_BAR_CELLS = 24
+from collector.models import MemoryAnswer, NodeAnswer
+from collector.render.parts import bar, format_bytes, head_of, known, listing
 
 
 def memory_table(answer: MemoryAnswer) -> RenderableType:
     """Show memory by kind, largest first below each total."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.add_column("memory", no_wrap=True)
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("share", justify="right", no_wrap=True)
-    table.add_column("", max_width=_BAR_CELLS)  # this one alone gives way where the terminal is narrow
+    table = listing("memory", "size", "share", "", numbers=("size", "share"), folds=("",))
     system = {
         "binary": answer.binary_bytes,
         "code": answer.code_bytes,
@@ -37,10 +30,9 @@ def memory_table(answer: MemoryAnswer) -> RenderableType:
     ]
     for kind, size_bytes in rows:
         share = size_bytes / answer.total_bytes if answer.total_bytes else 0.0
-        bar = Bar(1.0, 0.0, share, color="cyan")
         style = "" if kind.startswith(" ") else "bold"
-        table.add_row(Text(kind, style), format_bytes(size_bytes), f"{share:.0%}", bar)
-    return Group(_head(answer), table)
+        table.add_row(Text(kind, style), format_bytes(size_bytes), f"{share:.0%}", bar(size_bytes, answer.total_bytes))
+    return Group(head_of(answer), table)
 
 
 def node_table(answer: NodeAnswer) -> RenderableType:
@@ -55,10 +47,10 @@ def node_table(answer: NodeAnswer) -> RenderableType:
         facts.add_row("connection", Text(f"up, as {connection.own_name}", "green"))
     else:
         facts.add_row("connection", Text(f"down: {connection.reason}", "bold red"))
-    facts.add_row("creation", _known(answer.node.creation))
+    facts.add_row("creation", known(answer.node.creation))
     if answer.node.instance_id is not None:
         facts.add_row("instance", Text(answer.node.instance_id))
-    facts.add_row("OTP", Text(f"{_known(answer.otp_release)} (ERTS {_known(answer.erts_version)})"))
+    facts.add_row("OTP", Text(f"{known(answer.otp_release)} (ERTS {known(answer.erts_version)})"))
     uptime = answer.uptime_seconds
     facts.add_row("up for", "not known" if uptime is None else str(timedelta(seconds=round(uptime))))
     if offers := answer.offers:
@@ -71,25 +63,4 @@ def node_table(answer: NodeAnswer) -> RenderableType:
         facts.add_row(Text(supervisor.name), running if supervisor.is_running else Text("not running", "bold red"))
     if answer.supervisors is None:
         facts.add_row("supervisors", "not known")
-    return Group(_head(answer), facts)
-
-
-def format_bytes(size_bytes: int) -> str:
-    """Print a size with three significant digits, in binary units."""
-    size, unit = float(size_bytes), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if size < 1024:
-            break
-        size, unit = size / 1024, larger
-    digits = 0 if unit == "B" or size >= 100 else 1 if size >= 10 else 2
-    return f"{size:.{digits}f} {unit}"
-
-
-def _head(answer: Answer) -> Text:
-    moment = answer.collected_at.strftime("%H:%M:%S UTC")
-    instance = f", instance {answer.node.instance_id}" if answer.node.instance_id else ""
-    return Text.assemble((answer.node.name, "bold"), (f"{instance}, {moment}", "dim"))
-
-
-def _known(value: object) -> str:
-    return "not known" if value is None else str(value)
+    return Group(head_of(answer), facts)

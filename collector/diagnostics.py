@@ -1,0 +1,71 @@
+"""The REST API below ``/api/v1/nodes/{node}``: what the incident playbook looks at, from sweeps and lookups."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from collector.api import OF_A_NODE, PREFIX, Node, problems_of
+from collector.freshness import Asker
+from collector.settings import Settings
+from collector.views import AnswerT, QueryT, View
+from collector.views.processes import (
+    BUSY,
+    MAILBOXES,
+    PROCESS,
+    PROCESSES,
+    BusyAnswer,
+    BusyQuery,
+    MailboxesAnswer,
+    MailboxesQuery,
+    ProcessAnswer,
+    ProcessesAnswer,
+    ProcessesQuery,
+    ProcessQuery,
+)
+
+router = APIRouter(
+    prefix=f"{PREFIX}/nodes/{{node}}",
+    tags=["diagnostics"],
+    responses=OF_A_NODE | problems_of(HTTPStatus.FORBIDDEN, HTTPStatus(422), HTTPStatus.TOO_MANY_REQUESTS),
+)
+
+
+async def _settings(request: Request) -> Settings:
+    settings = request.app.state.settings
+    assert isinstance(settings, Settings)
+    return settings
+
+
+Wishes = Annotated[Settings, Depends(_settings)]
+
+
+async def _show(view: View[QueryT, AnswerT], node: Node, query: QueryT, settings: Settings) -> AnswerT:
+    asker = Asker.PERSON if query.fresh else Asker.PROGRAM
+    return view.answer(await node.answer(view.question(query, settings), asker), query)
+
+
+@router.get("/processes", summary="The largest processes")
+async def show_processes(node: Node, query: Annotated[ProcessesQuery, Query()], settings: Wishes) -> ProcessesAnswer:
+    """Say how many processes there are, how much memory they have, and which have most of it or the longest queues."""
+    return await _show(PROCESSES, node, query, settings)
+
+
+@router.get("/mailboxes", summary="The longest mailboxes")
+async def show_mailboxes(node: Node, query: Annotated[MailboxesQuery, Query()], settings: Wishes) -> MailboxesAnswer:
+    """Say how many messages wait, and where. A tenth of the cost of /processes."""
+    return await _show(MAILBOXES, node, query, settings)
+
+
+@router.get("/busy", summary="The busiest processes")
+async def show_busy(node: Node, query: Annotated[BusyQuery, Query()], settings: Wishes) -> BusyAnswer:
+    """Look at the node for a moment, and say which processes did most. The answer takes as long as the window."""
+    return await _show(BUSY, node, query, settings)
+
+
+@router.get("/process", summary="One process")
+async def show_process(node: Node, query: Annotated[ProcessQuery, Query()], settings: Wishes) -> ProcessAnswer:
+    """Say what one process is and where it is, by its pid or registered name."""
+    return await _show(PROCESS, node, query, settings)

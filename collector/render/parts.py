@@ -1,0 +1,84 @@
+"""What every drawing is made of: sizes, counts, bars, and texts from a node that cannot harm a terminal."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich import box
+from rich.bar import Bar
+from rich.table import Table
+from rich.text import Text
+
+from collector.models import Answer
+from collector.views import ProbeAnswer
+
+BAR_CELLS: Final = 24
+COST_TO_TELL_SECONDS: Final = 0.1  # of one scheduler: from here on a person should know what a look costs
+
+
+def listing(*columns: str, numbers: tuple[str, ...] = (), folds: tuple[str, ...] = ()) -> Table:
+    """Begin a table. ``numbers`` are right-aligned; only what is named in ``folds`` gives way in a narrow terminal."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for column in columns:
+        folding = column in folds
+        table.add_column(
+            column,
+            justify="right" if column in numbers else "left",
+            no_wrap=not folding,
+            overflow="fold" if folding else "ellipsis",
+        )
+    return table
+
+
+def bar(part: float, whole: float) -> Bar:
+    """Draw a share."""
+    return Bar(1.0, 0.0, part / whole if whole > 0 else 0.0, width=BAR_CELLS, color="cyan")
+
+
+def head_of(answer: Answer) -> Text:
+    """Say which node of which instance answered and when; of a sweep, what is left out, and what it cost if much."""
+    moment = answer.collected_at.strftime("%H:%M:%S UTC")
+    instance = f", instance {answer.node.instance_id}" if answer.node.instance_id else ""
+    line = Text.assemble((printable(answer.node.name), "bold"), (f"{instance}, {moment}", "dim"))
+    if isinstance(answer, ProbeAnswer):
+        if answer.cost_seconds >= COST_TO_TELL_SECONDS:
+            line.append(f", cost the node {format_seconds(answer.cost_seconds)} of one scheduler", "dim")
+        for what in answer.left_out:
+            line.append(f"\nnot complete: {printable(what)}", "yellow")
+    return line
+
+
+def printable(text: str) -> str:
+    """Return a text without what a terminal would obey: a node may name a process as it likes."""
+    return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
+
+
+def cell(text: str | None, style: str = "") -> Text:
+    """Put a text from a node into a cell; a dash where there is none."""
+    return Text("-", "dim") if text is None else Text(printable(text), style)
+
+
+def known(value: object) -> str:
+    """Print a value, or that it is not known."""
+    return "not known" if value is None else str(value)
+
+
+def format_count(count: int) -> str:
+    """Print a count with its thousands apart."""
+    return f"{count:,}"
+
+
+def format_seconds(seconds: float) -> str:
+    """Print a duration that is short for a person."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def format_bytes(size_bytes: int) -> str:
+    """Print a size with three significant digits, in binary units."""
+    size, unit = float(size_bytes), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    digits = 0 if unit == "B" or size >= 100 else 1 if size >= 10 else 2
+    return f"{size:.{digits}f} {unit}"

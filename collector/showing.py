@@ -1,0 +1,163 @@
+"""How a command of the command line finds whom to ask, and shows what it gets: once, or again and again."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
+
+import typer
+from pydantic import BaseModel
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from collector.client import ClientError, Collector, Direct, Source
+from collector.flags import CONNECTION, with_settings
+from collector.load import load_cookie, load_options, load_settings
+from collector.models import NodeAnswer
+
+WATCH_SECONDS: Final = 2.0
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _option(name: str, kind: type, *, default: object, option: object) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
+
+
+_MANNER: Final = (
+    _option(
+        "json",
+        bool,
+        default=False,
+        option=typer.Option("--json", help="print the answer as JSON; with --watch one in a line"),
+    ),
+    _option("watch", bool, default=False, option=typer.Option("--watch", help="ask again and again, until Ctrl-C")),
+    _option(
+        "interval",
+        float,
+        default=WATCH_SECONDS,
+        option=typer.Option("--interval", min=0.5, max=3600.0, help="seconds between two questions of --watch"),
+    ),
+)
+_COLLECTOR: Final = ("url", "id_token", "node")
+_NODE_HELP: Final = "ask this node itself, as name@host or name@host:port; with --url: the collector's node"
+
+
+def asking(*more_settings: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options that say whom to ask and how to show it.
+
+    The command gets a `Source` and a `Manner`; options of its own stand behind these two. ``more_settings`` are those
+    that matter to its question when a node is asked itself.
+    """
+    add_settings = with_settings([*_COLLECTOR, *CONNECTION, *more_settings], more_help={"node": _NODE_HELP})
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        def run(flags: dict[str, object], config: Path | None, **given: object) -> None:
+            manner = Manner.of(given)
+            command(find_source(flags, config), manner, **given)
+
+        own = list(inspect.signature(command, eval_str=True).parameters.values())[2:]
+        first_two = list(inspect.signature(run, eval_str=True).parameters.values())[:2]
+        run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # as functools.wraps sets it
+            [*first_two, *(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own), *_MANNER]
+        )
+        run.__doc__ = command.__doc__
+        run.__name__ = command.__name__
+        return add_settings(run)
+
+    return decorate
+
+
+def find_source(flags: dict[str, object], config: Path | None) -> Source:
+    """Choose whom to ask: the node itself when ``--node`` is given without ``--url``, else the collector.
+
+    Only the flag counts. The sidecar's own environment names its nodes too, and a shell in it wants the collector.
+    Raises `SettingError`.
+    """
+    is_named = "node" in flags
+    # In a list: `--node "$NODE"` without a value was given, and is wrong.
+    settings = load_settings(flags | ({"node": [flags["node"]]} if is_named else {}), os.environ, config)
+    named = settings.node[0] if is_named else None
+    if named is None or "url" in flags:
+        url = settings.url or settings.listen.local_url
+        return Collector(url, None if named is None else str(named.node), settings.id_token)
+    return Direct(named, load_cookie(settings, os.environ), load_options(settings), settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How an answer is shown. ``interval_seconds`` None: once."""
+
+    is_json: bool = False
+    interval_seconds: float | None = None
+
+    @classmethod
+    def of(cls, given: dict[str, object]) -> Manner:
+        """Take it out of a command's options."""
+        is_json, is_watch, interval_seconds = given.pop("json"), given.pop("watch"), given.pop("interval")
+        assert isinstance(interval_seconds, float)
+        return cls(bool(is_json), interval_seconds if is_watch else None)
+
+
+def show(ask: Callable[[], _Model], draw: Callable[[_Model], RenderableType], manner: Manner) -> None:
+    """Ask and show; with an interval for ever. Raises `ClientError`, when it is to be shown once."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that knows no bars still shows the numbers
+    try:
+        if manner.interval_seconds is not None:
+            _watch(ask, draw, manner.interval_seconds, is_json=manner.is_json)
+            return
+        answer = ask()
+        if manner.is_json:
+            print(answer.model_dump_json(indent=2), flush=True)  # noqa: T201  # the answer is what was asked for
+        else:
+            Console().print(draw(answer))
+    except OSError as error:
+        raise ClientError(f"the answer cannot be written: {error.strerror}") from None
+    if isinstance(answer, NodeAnswer) and answer.trouble is not None:
+        sys.exit(1)
+
+
+def _watch(
+    ask: Callable[[], _Model], draw: Callable[[_Model], RenderableType], interval_seconds: float, *, is_json: bool
+) -> None:
+    """Show the latest answer until Ctrl-C. One that fails is told in its place: the next may succeed."""
+    console = Console()
+    try:
+        if is_json or not console.is_terminal:
+            while True:
+                _print_one(ask, draw, console, is_json=is_json)
+                time.sleep(interval_seconds)
+        with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+            while True:
+                live.update(_draw_or_tell(ask, draw), refresh=True)
+                time.sleep(interval_seconds)
+    except KeyboardInterrupt:
+        return
+
+
+def _print_one(
+    ask: Callable[[], _Model], draw: Callable[[_Model], RenderableType], console: Console, *, is_json: bool
+) -> None:
+    if not is_json:
+        console.print(_draw_or_tell(ask, draw))
+        return
+    try:
+        print(ask().model_dump_json(), flush=True)  # noqa: T201  # the answer is what was asked for
+    except ClientError as error:
+        sys.stderr.write(f"beamwarden: {error}\n")
+
+
+def _draw_or_tell(ask: Callable[[], _Model], draw: Callable[[_Model], RenderableType]) -> RenderableType:
+    try:
+        return draw(ask())
+    except ClientError as error:
+        return Text(str(error), "bold red")
