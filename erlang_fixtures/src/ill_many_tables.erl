@@ -2,7 +2,7 @@
 %% named; the others are unnamed, and public, protected, private or a bag.
 %% Unnamed ones share names, and one named table has such a name as well:
 %% `same_name'. Others have the pid of their owner in the name, as governors'
-%% have. The first ten are empty or nearly so, and so on: 0 to 9 rows.
+%% have. Each has 0 to 9 rows.
 %%
 %% See it: length(ets:all()). `beamwarden ets' counts them.
 %%
