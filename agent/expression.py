@@ -16,7 +16,7 @@ from agent.batch import Caller
 from agent.errors import CannotEvaluate, LocalProtocolError, UnexpectedAnswer
 from agent.etf import Fragment
 from agent.rpc import DEFAULT_MAX_ANSWER_BYTES, DEFAULT_MAX_HEAP_WORDS
-from agent.terms import Atom, Term
+from agent.terms import Atom, Map, Term
 
 PARSE_SECONDS: Final = 5.0  # 50 lines take 10 ms; the first ones wait for the parser to be loaded
 
@@ -122,8 +122,10 @@ class Evaluator:
         forms = self._forms.get(expression)
         if forms is None:
             forms = self._forms[expression] = await self._parse(expression)
-        # A Fragment stands for the term that it is, wherever one is sent.
-        arguments: list[Term] = [cast("Term", forms), [(Atom(name), bindings[name]) for name in sorted(bindings)]]
+        # A Fragment stands for the term that it is, wherever one is sent. A map, not the
+        # list of pairs that erl_eval takes too: with that it is four times slower at each argument of a call.
+        variables = Map((Atom(name), value) for name, value in bindings.items())
+        arguments: list[Term] = [cast("Term", forms), variables]
         answer = await self._call(
             "erl_eval",
             "exprs",

@@ -9,7 +9,7 @@ import pytest
 from agent.errors import CannotEvaluate, LocalProtocolError, UnexpectedAnswer
 from agent.etf import Fragment
 from agent.expression import Evaluated, Evaluator, Expression
-from agent.terms import Atom, Term
+from agent.terms import Atom, Map, Term
 
 TWICE = Expression("twice", "X + X")
 TOKENS: Term = [(Atom("var"), 4, Atom("X"))]
@@ -62,12 +62,12 @@ async def test_an_expression_is_read_once_for_a_connection() -> None:
     assert [name for name, _ in call.asked].count("erl_eval:exprs") == 3
 
 
-async def test_bindings_go_sorted_by_name_as_erl_eval_wants_them() -> None:
+async def test_bindings_go_as_a_map_of_variables() -> None:
     call = ScriptedCall()
     await Evaluator(call).evaluate(TWICE, {"X": 21, "A": b"acme"}, deadline_seconds=1)
     forms, bindings = call.asked[-1][1]
     assert forms == Fragment.of(FORMS)
-    assert bindings == [(Atom("A"), b"acme"), (Atom("X"), 21)]
+    assert bindings == Map([(Atom("A"), b"acme"), (Atom("X"), 21)])
 
 
 async def test_bindings_are_never_part_of_the_source() -> None:
