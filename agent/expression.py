@@ -7,6 +7,7 @@ answers, and only what the expression gives crosses the wire.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -18,7 +19,7 @@ from agent.etf import Fragment
 from agent.rpc import DEFAULT_MAX_ANSWER_BYTES, DEFAULT_MAX_HEAP_WORDS
 from agent.terms import Atom, Map, Term
 
-PARSE_SECONDS: Final = 5.0  # 50 lines take 10 ms; the first ones wait for the parser to be loaded
+PARSE_SECONDS: Final = 5.0  # for either step: 50 lines take 10 ms; the first ones wait for the parser to be loaded
 
 # In a fun, since erl_eval would send every variable back. It measures itself: what a worker costs only it can know.
 # An expression that pauses puts for how long into its worker's dictionary.
@@ -114,14 +115,16 @@ class Evaluator:
         max_answer_bytes: int = DEFAULT_MAX_ANSWER_BYTES,
         is_sweep: bool = False,
     ) -> Evaluated:
-        """Evaluate an expression on the node.
+        """Evaluate an expression on the node; reading it there, the first time, is within the deadline.
 
         Text from outside travels in ``bindings`` only, and there as binaries: what stands in the source becomes atoms.
         Raises what `agent.rpc.Calls.call` raises; `CannotEvaluate` when the node lacks stdlib's evaluator.
         """
+        clock = asyncio.get_running_loop().time
+        too_late = clock() + deadline_seconds
         forms = self._forms.get(expression)
         if forms is None:
-            forms = self._forms[expression] = await self._parse(expression)
+            forms = self._forms[expression] = await self._parse(expression, min(PARSE_SECONDS, deadline_seconds / 2))
         # A Fragment stands for the term that it is, wherever one is sent. A map, not the
         # list of pairs that erl_eval takes too: with that it is four times slower at each argument of a call.
         variables = Map((Atom(name), value) for name, value in bindings.items())
@@ -130,7 +133,7 @@ class Evaluator:
             "erl_eval",
             "exprs",
             arguments,
-            deadline_seconds=deadline_seconds,
+            deadline_seconds=too_late - clock(),
             max_heap_words=max_heap_words,
             max_answer_bytes=max_answer_bytes,
             is_sweep=is_sweep,
@@ -141,16 +144,16 @@ class Evaluator:
                     return Evaluated(value, microseconds / 1e6, reductions)
         raise UnexpectedAnswer(f"the expression {expression.name} gave something of a shape that we do not know")
 
-    async def _parse(self, expression: Expression) -> Fragment:
+    async def _parse(self, expression: Expression, step_seconds: float) -> Fragment:
         if self.is_there is False:
             raise CannotEvaluate(
                 "stdlib's erl_scan, erl_parse and erl_eval are not loaded on the node, and it cannot load them now"
             )
         source: list[Term] = [ord(character) for character in _WRAPPED.format(body=expression.body)]
-        scanned = await self._call("erl_scan", "string", [source], deadline_seconds=PARSE_SECONDS)
+        scanned = await self._call("erl_scan", "string", [source], deadline_seconds=step_seconds)
         match scanned:
             case (tag, list() as tokens, _end) if tag == _OK:
-                parsed = await self._call("erl_parse", "parse_exprs", [tokens], deadline_seconds=PARSE_SECONDS)
+                parsed = await self._call("erl_parse", "parse_exprs", [tokens], deadline_seconds=step_seconds)
             case _:
                 raise self._refused(expression, scanned)
         match parsed:

@@ -8,7 +8,7 @@ from typing import Final
 from agent.errors import UnexpectedAnswer
 from agent.expression import Expression, Shell
 from agent.probes import rows
-from agent.probes.processes import CHUNK, TOP, ProcessRow, heap_words_for_all, read_row
+from agent.probes.processes import CHUNK, TOP, ProcessRow, evaluate_over_all, read_row
 from agent.terms import FALSE, Term
 
 MIN_WINDOW_SECONDS: Final = 0.1
@@ -45,21 +45,22 @@ async def ask(shell: Shell, deadline_seconds: float, window_seconds: float = DEF
 
     Cost: 0.3 to 0.5 us for each process, twice; and the pids of all processes are kept in a worker for the window.
     """
-    answer = await shell.evaluate(
+    answer = await evaluate_over_all(
+        shell,
         TWO_LOOKS,
         {"K": TOP, "Chunk": CHUNK, "Pause": round(window_seconds * 1000)},
-        deadline_seconds=deadline_seconds + window_seconds,
-        max_heap_words=await heap_words_for_all(shell, deadline_seconds, HEAP_WORDS_PER_PROCESS),
-        is_sweep=True,
+        deadline_seconds + window_seconds,
+        HEAP_WORDS_PER_PROCESS,
     )
     match answer.value:
         case (processes, paused_microseconds, reductions, list() as top):
-            found = [_read(row) for row in top]
+            alive = [found for row in top if (found := _read(row)) is not None]
             return Busy(
                 rows.count(processes),
                 rows.count(paused_microseconds) / 1e6,
                 rows.count(reductions),
-                tuple(sorted(filter(None, found), key=lambda row: (-row.reductions_in_window, row.process.pid))),
+                # Equal ones stay in the node's order, which is by pid.
+                tuple(sorted(alive, key=lambda one: one.reductions_in_window, reverse=True)[:TOP]),
             )
     raise UnexpectedAnswer("the node gives something else for its busy processes than was asked for")
 

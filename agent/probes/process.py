@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -11,13 +10,10 @@ from agent.errors import UnexpectedAnswer
 from agent.expression import Expression, Shell
 from agent.probes import rows
 from agent.probes.processes import ProcessRow, read_row
-from agent.terms import UNDEFINED, Atom, Term
-
-MAX_NAME_BYTES: Final = 4 * 255  # of an atom's 255 characters
-NEAREST: Final = 5
+from agent.terms import FALSE, TRUE, UNDEFINED, Atom, Term
 
 LOOK: Final = Expression.load("process_row", "process")
-_PID: Final = re.compile(r"<?(\d{1,10}\.\d{1,10}\.\d{1,10})>?")
+_PID: Final = re.compile(r"(<)?([0-9]{1,10}\.[0-9]{1,10}\.[0-9]{1,10})(?(1)>)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +45,15 @@ class NoProcess:
     nearest: tuple[str, ...]
 
 
+def is_printed_pid(text: str) -> bool:
+    """Tell whether it is a pid, ``<0.123.0>`` or ``0.123.0``, and not a registered name."""
+    return _PID.fullmatch(text) is not None
+
+
 def parse_id(text: str) -> str:
     """Return the id as the node reads it: ``<0.123.0>`` for ``0.123.0`` too, anything else is a registered name."""
     match = _PID.fullmatch(text)
-    return text if match is None else f"<{match[1]}>"
+    return text if match is None else f"<{match[2]}>"
 
 
 async def ask(shell: Shell, deadline_seconds: float, process_id: str) -> Process | NoProcess:
@@ -62,15 +63,18 @@ async def ask(shell: Shell, deadline_seconds: float, process_id: str) -> Process
     is no atom on the node does not become one.
     """
     wanted = parse_id(process_id)
-    if len(wanted.encode()) > MAX_NAME_BYTES:
+    # What Python could not decode, once, goes back to the bytes that it was: they are no name.
+    encoded = wanted.encode(errors="surrogatepass")
+    if len(encoded) > rows.MAX_NAME_BYTES:
         return NoProcess(process_id, ())
-    answer = await shell.evaluate(LOOK, {"Id": wanted.encode()}, deadline_seconds=deadline_seconds)
+    is_pid = TRUE if is_printed_pid(wanted) else FALSE
+    answer = await shell.evaluate(LOOK, {"Id": encoded, "Is_pid": is_pid}, deadline_seconds=deadline_seconds)
     match answer.value:
         case Atom(name="gone"):
             return NoProcess(process_id, ())
         case (Atom(name="no_such_name"), names):
             known = [rows.text(name) for name in rows.elements(names)]
-            return NoProcess(process_id, tuple(difflib.get_close_matches(wanted, known, NEAREST)))
+            return NoProcess(process_id, rows.nearest(wanted, known))
         case (Atom(name="process"), row, traps, priority, application, heap_bytes, collections, stack):
             return Process(
                 row=read_row(row),

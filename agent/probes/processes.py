@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from agent.errors import UnexpectedAnswer
-from agent.expression import Expression, Shell
+from agent.expression import Evaluated, Expression, Shell
 from agent.probes import rows
 from agent.terms import FALSE, TRUE, Atom, Term, format_term
 
@@ -16,6 +17,7 @@ QUEUE_THRESHOLDS: Final = (0, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
 # Large enough for the compiled loops to count, small enough for the heap of the worker and of what it garbage collects.
 CHUNK: Final = 4_000
 HEAP_WORDS: Final = 4_000_000
+MAX_PROCESSES: Final = 1 << 27  # an emulator's limit; what says that it has more lies
 HEAP_WORDS_PER_PROCESS: Final = 16  # the list of pids, copied by a garbage collection; at 1,000,000 half of it is used
 
 SWEEP: Final = Expression.load("process_row", "processes")
@@ -27,7 +29,7 @@ class ProcessRow:
 
     ``initial_call`` is what ``proc_lib`` and the behaviours note down (``tai_governor:init/1``), else what it was
     spawned with. ``memory_bytes`` counts heap, stack and messages, not binaries outside the heap.
-    ``current_function`` is None where the node does not tell.
+    ``current_function`` is None where the node does not tell. A ``parent`` on another node says on which.
     """
 
     pid: str
@@ -90,9 +92,8 @@ async def ask(shell: Shell, deadline_seconds: float) -> Processes:
     Cost: 1 to 1.5 us for each process, and more for one with many messages: its memory is counted message by message.
     """
     swept = await _sweep(shell, deadline_seconds, with_memory=True)
-    by_memory = sorted(swept.rows, key=lambda row: (-row.memory_bytes, row.pid))[:TOP]
     return Processes(
-        swept.queues, swept.memory_bytes, swept.largest_memory_bytes, tuple(by_memory), swept.by_message_queue_len
+        swept.queues, swept.memory_bytes, swept.largest_memory_bytes, swept.by_memory, swept.by_message_queue_len
     )
 
 
@@ -104,7 +105,7 @@ def read_row(term: Term) -> ProcessRow:
                 pid=rows.pid(pid),
                 name=rows.name(name),
                 initial_call=rows.function(call),
-                parent=rows.optional_pid(parent),
+                parent=rows.pid_seen_from(parent, pid),
                 parent_name=rows.name(parent_name),
                 current_function=rows.function(current),
                 status=rows.atom(status),
@@ -115,39 +116,50 @@ def read_row(term: Term) -> ProcessRow:
     raise UnexpectedAnswer(f"the node gives {format_term(term, 80)} for a process")
 
 
-async def heap_words_for_all(shell: Shell, deadline_seconds: float, words_per_process: int) -> int:
-    """Return how large a worker's heap may grow that has to hold something for each process."""
+async def evaluate_over_all(
+    shell: Shell,
+    expression: Expression,
+    bindings: Mapping[str, Term],
+    deadline_seconds: float,
+    heap_words_per_process: int,
+) -> Evaluated:
+    """Evaluate what has to hold something for each process; its worker's heap may grow as large as that takes."""
+    clock = asyncio.get_running_loop().time
+    too_late = clock() + deadline_seconds
     processes = rows.count(
         await shell.call("erlang", "system_info", [Atom("process_count")], deadline_seconds=deadline_seconds)
     )
-    return HEAP_WORDS + words_per_process * processes
+    return await shell.evaluate(
+        expression,
+        bindings,
+        deadline_seconds=too_late - clock(),
+        max_heap_words=HEAP_WORDS + heap_words_per_process * min(processes, MAX_PROCESSES),
+        is_sweep=True,
+    )
+
+
+class _Winner(NamedTuple):
+    has_much_memory: bool
+    has_many_messages: bool
+    row: ProcessRow
 
 
 class _Swept(NamedTuple):
     queues: Queues
     memory_bytes: int
     largest_memory_bytes: int
-    rows: list[ProcessRow]
-
-    @property
-    def by_message_queue_len(self) -> tuple[ProcessRow, ...]:
-        queued = [row for row in self.rows if row.message_queue_len]
-        return tuple(sorted(queued, key=lambda row: (-row.message_queue_len, row.pid))[:TOP])
+    by_memory: tuple[ProcessRow, ...]
+    by_message_queue_len: tuple[ProcessRow, ...]
 
 
 async def _sweep(shell: Shell, deadline_seconds: float, *, with_memory: bool) -> _Swept:
-    answer = await shell.evaluate(
-        SWEEP,
-        {
-            "K": TOP,
-            "Chunk": CHUNK,
-            "Thresholds": list(QUEUE_THRESHOLDS),
-            "With_memory": TRUE if with_memory else FALSE,
-        },
-        deadline_seconds=deadline_seconds,
-        max_heap_words=await heap_words_for_all(shell, deadline_seconds, HEAP_WORDS_PER_PROCESS),
-        is_sweep=True,
-    )
+    bindings: dict[str, Term] = {
+        "K": TOP,
+        "Chunk": CHUNK,
+        "Thresholds": list(QUEUE_THRESHOLDS),
+        "With_memory": TRUE if with_memory else FALSE,
+    }
+    answer = await evaluate_over_all(shell, SWEEP, bindings, deadline_seconds, HEAP_WORDS_PER_PROCESS)
     match answer.value:
         case (processes, (total, longest, over), (memory, largest_memory), winners):
             counts = rows.counts(over)
@@ -158,6 +170,27 @@ async def _sweep(shell: Shell, deadline_seconds: float, *, with_memory: bool) ->
                     rows.count(longest),
                     dict(zip(QUEUE_THRESHOLDS, counts, strict=True)),
                 )
-                found = [read_row(row) for row in rows.elements(winners)]
-                return _Swept(queues, rows.count(memory), rows.count(largest_memory), found)
+                found = [_read_winner(term) for term in rows.elements(winners)]
+                alive = [winner for winner in found if winner is not None]
+                return _Swept(
+                    queues,
+                    rows.count(memory),
+                    rows.count(largest_memory),
+                    _top([one.row for one in alive if one.has_much_memory], lambda row: row.memory_bytes),
+                    _top([one.row for one in alive if one.has_many_messages], lambda row: row.message_queue_len),
+                )
     raise UnexpectedAnswer("the node gives something else for its processes than was asked for")
+
+
+def _read_winner(term: Term) -> _Winner | None:
+    match term:
+        case (_, _, gone) if gone == FALSE:
+            return None
+        case (by_memory, by_queue, row):
+            return _Winner(rows.boolean(by_memory), rows.boolean(by_queue), read_row(row))
+    raise UnexpectedAnswer(f"the node gives {format_term(term, 80)} for one of its largest processes")
+
+
+def _top(found: list[ProcessRow], size: Callable[[ProcessRow], int]) -> tuple[ProcessRow, ...]:
+    """Sort by what each has now, a moment after the sweep. Equal ones stay in the node's order, which is by pid."""
+    return tuple(sorted((row for row in found if size(row)), key=size, reverse=True)[:TOP])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice, pairwise
 from typing import Final
 
 from agent.errors import UnexpectedAnswer
@@ -9,6 +11,12 @@ from agent.terms import FALSE, TRUE, UNDEFINED, Atom, Pid, Term, format_pid, for
 
 MAX_COUNT_BITS: Final = 64  # an emulator's counters have 64 bits at most
 MAX_TEXT_BYTES: Final = 1024
+MAX_NAME_CHARACTERS: Final = 255  # of an atom
+MAX_NAME_BYTES: Final = 4 * MAX_NAME_CHARACTERS
+
+NEAREST: Final = 5
+MAX_KNOWN_NAMES: Final = 2_000
+LEAST_LIKENESS: Final = 0.4  # 1 is the same name; governor_sup and governance_sup are 0.71 alike
 
 
 def count(term: Term) -> int:
@@ -45,6 +53,14 @@ def pid(term: Term) -> str:
 def optional_pid(term: Term) -> str | None:
     """Print a pid; None for ``undefined``."""
     return None if term == UNDEFINED else pid(term)
+
+
+def pid_seen_from(term: Term, own: Term) -> str | None:
+    """Print a pid as on its own node, and where that is unless it is the node of ``own``; None for ``undefined``."""
+    printed = optional_pid(term)
+    if isinstance(term, Pid) and isinstance(own, Pid) and term.node != own.node:
+        return f"{printed} on {term.node.name}"
+    return printed
 
 
 def name(term: Term) -> str | None:
@@ -85,3 +101,24 @@ def text(term: Term) -> str:
     if isinstance(term, bytes) and len(term) <= MAX_TEXT_BYTES:
         return term.decode(errors="replace")
     raise UnexpectedAnswer(f"the node gives {format_term(term, 80)} for a printed term")
+
+
+def nearest(wanted: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that look most like the wanted one, the nearest first: at most 5, or none when none does.
+
+    By the pairs of letters that two names share. That takes the same short time for every name: a node that gives
+    thousands of long ones, made to be compared slowly, holds nothing up.
+    """
+    letters = _pairs(wanted)
+    alike = ((_likeness(letters, _pairs(name)), name) for name in islice(known, MAX_KNOWN_NAMES))
+    near = {(-likeness, name) for likeness, name in alike if likeness >= LEAST_LIKENESS}
+    return tuple(name for _, name in sorted(near)[:NEAREST])
+
+
+def _pairs(name: str) -> set[tuple[str, str]]:
+    # A blank on either side, so that the first and the last letter count, and a single one is a pair.
+    return set(pairwise(f" {name[:MAX_NAME_CHARACTERS].lower()} "))
+
+
+def _likeness(one: set[tuple[str, str]], other: set[tuple[str, str]]) -> float:
+    return 2 * len(one & other) / (len(one) + len(other))

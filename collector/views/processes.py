@@ -229,7 +229,7 @@ class ProcessAnswer(ProbeAnswer):
     def of(cls, snapshot: Snapshot, query: ProcessQuery) -> Self:
         """Make the answer of a snapshot. Raises `NoAnswer` and `NotFound`."""
         if missing := snapshot.result(NoProcess):
-            is_pid = process.parse_id(query.pid).startswith("<")
+            is_pid = process.is_printed_pid(query.pid)
             what = f"no process {query.pid} is alive" if is_pid else f"no process is registered as {query.pid}"
             raise NotFound(snapshot, what, missing.nearest)
         found = need(snapshot, "process", Process)
