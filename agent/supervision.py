@@ -25,6 +25,7 @@ class Kind(StrEnum):
     TASK_SUPERVISOR = "Task.Supervisor"
     SUPERVISOR2 = "supervisor2"  # RabbitMQ's
     RANCH_CONNS_SUP = "ranch_conns_sup"  # ranch's, which holds the connections of a listener
+    SUPERVISOR_BRIDGE = "supervisor_bridge"  # OTP's, for one process: no supervisor, and answers none of its questions
 
 
 class Status(StrEnum):

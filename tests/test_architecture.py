@@ -30,7 +30,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("agent.preflight",),
     ("agent.node",),
     ("agent.probes.rows",),
-    ("agent.probes.processes",),
+    ("agent.probes.processes", "agent.probes.supervisor_rows"),
     ("agent.probes.binaries", "agent.probes.busy", "agent.probes.process"),
     (
         "agent.probes.applications",
