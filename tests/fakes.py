@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from agent import etf
+from agent.expression import Evaluated, Expression
 from agent.handshake import NEEDED_FLAGS, Cookie, Flag
 from agent.names import NodeName, Target
-from agent.rpc import DEFAULT_MAX_ANSWER_BYTES
+from agent.rpc import DEFAULT_MAX_ANSWER_BYTES, DEFAULT_MAX_HEAP_WORDS
 from agent.terms import TRUE, UNDEFINED, Atom, Pid, Reference, Term, format_term
 
 PEER_NAME = NodeName("tai", "127.0.0.1")
@@ -311,3 +312,40 @@ class FakeCaller:
         if isinstance(answer, Exception):
             raise answer
         return answer(arguments) if callable(answer) else answer
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One expression as the node got it."""
+
+    name: str
+    bindings: Mapping[str, Term]
+    deadline_seconds: float
+    max_heap_words: int
+    is_sweep: bool
+
+
+class FakeShell(FakeCaller):
+    """Something that can also be given expressions: each gives ``value``, or raises it when it is an exception."""
+
+    def __init__(self, value: Term | Exception, answers: Mapping[str, Scripted] | None = None) -> None:
+        super().__init__({"erlang:system_info": 100} if answers is None else answers)
+        self.value = value
+        self.evaluations: list[Evaluation] = []
+
+    async def evaluate(
+        self,
+        expression: Expression,
+        bindings: Mapping[str, Term],
+        *,
+        deadline_seconds: float,
+        max_heap_words: int = DEFAULT_MAX_HEAP_WORDS,
+        max_answer_bytes: int = DEFAULT_MAX_ANSWER_BYTES,
+        is_sweep: bool = False,
+    ) -> Evaluated:
+        assert deadline_seconds > 0
+        assert max_answer_bytes > 0
+        self.evaluations.append(Evaluation(expression.name, bindings, deadline_seconds, max_heap_words, is_sweep))
+        if isinstance(self.value, Exception):
+            raise self.value
+        return Evaluated(self.value, worker_seconds=0.001, reductions=1_000)

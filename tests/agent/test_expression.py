@@ -8,7 +8,7 @@ import pytest
 
 from agent.errors import CannotEvaluate, LocalProtocolError, UnexpectedAnswer
 from agent.etf import Fragment
-from agent.expression import Evaluated, Evaluator, Expression
+from agent.expression import PARSE_SECONDS, Evaluated, Evaluator, Expression
 from agent.terms import Atom, Map, Term
 
 TWICE = Expression("twice", "X + X")
@@ -30,6 +30,7 @@ class ScriptedCall:
         self.answers.update(answers)
         self.asked: list[tuple[str, Sequence[Term]]] = []
         self.sweeps: list[bool] = []
+        self.deadlines: list[float] = []
 
     async def __call__(
         self,
@@ -37,11 +38,13 @@ class ScriptedCall:
         function: str,
         arguments: Sequence[Term],
         *,
+        deadline_seconds: float,
         is_sweep: bool = False,
         **_limits: float,
     ) -> Term:
         self.asked.append((f"{module}:{function}", arguments))
         self.sweeps.append(is_sweep)
+        self.deadlines.append(deadline_seconds)
         return self.answers[function]
 
 
@@ -117,3 +120,15 @@ async def test_a_mistake_in_an_expression_is_ours_and_has_its_line(step: str) ->
 async def test_a_refusal_of_another_shape_is_no_bug_of_its_own() -> None:
     with pytest.raises(LocalProtocolError, match="a shape that we do not know"):
         await Evaluator(ScriptedCall(string=Atom("no"))).evaluate(TWICE, {"X": 1}, deadline_seconds=1)
+
+
+async def test_reading_an_expression_for_the_first_time_is_within_the_deadline() -> None:
+    call = ScriptedCall()
+    evaluator = Evaluator(call)
+    for _ in range(2):
+        await evaluator.evaluate(TWICE, {"X": 21}, deadline_seconds=1.0)
+    read, parsed, *evaluated = call.deadlines
+    assert read == parsed == 0.5
+    assert all(deadline <= 1.0 for deadline in evaluated)
+    await evaluator.evaluate(Expression("thrice", "X * 3"), {"X": 21}, deadline_seconds=60.0)
+    assert call.deadlines[4:6] == [PARSE_SECONDS, PARSE_SECONDS]
