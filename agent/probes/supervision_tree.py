@@ -10,8 +10,8 @@ from typing import Final
 from agent.errors import UnexpectedAnswer
 from agent.expression import Expression, Shell
 from agent.probes import rows
-from agent.probes.supervisor_rows import count_children, read_children, read_counts, read_supervisor
-from agent.supervision import Child, ChildState, Counts, Status, Supervisor
+from agent.probes.supervisor_rows import read_supervisor
+from agent.supervision import Child, ChildState, Status, Supervisor
 from agent.terms import FALSE, TRUE, UNDEFINED, Atom, Pid, Term, format_pid, format_term
 
 MAX_CHILDREN: Final = 1_000  # of one supervisor; of one with more, children are only counted
@@ -32,12 +32,6 @@ QUESTION_SECONDS: Final = 1.0  # for one supervisor; it was idle just before
 SHARE_FOR_WALKING: Final = 0.7
 
 TREE: Final = Expression.load("supervisor", "application_top", "supervision_tree")
-
-_NOT_LISTED: Final = {
-    "cap": "it has more children than are listed of one supervisor",
-    "total": "the answer is full",
-    "kind": "a supervisor of this kind tells only how many there are",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,20 +125,8 @@ class _Forest:
         for each in found:
             match each:
                 case (Pid() as pid, looked):
-                    supervisor, told = read_supervisor(pid, looked, word_bytes)
-                    children, counts, why = (None, None, None) if told is None else _read_listing(told)
-                    self._found.setdefault(
-                        supervisor.pid,
-                        (
-                            replace(
-                                supervisor,
-                                children=None if children is None else (),
-                                counts=counts,
-                                why_not_listed=why,
-                            ),
-                            children or (),
-                        ),
-                    )
+                    supervisor, children = read_supervisor(pid, looked, word_bytes)
+                    self._found.setdefault(supervisor.pid, (supervisor, children))
                 case _:
                     raise UnexpectedAnswer(f"the node gives {format_term(each, 80)} for a supervisor")
 
@@ -161,16 +143,6 @@ class _Forest:
         if child.type != "supervisor" or child.pid is None or child.state is not ChildState.RUNNING:
             return child
         return replace(child, supervisor=self.take(child.pid, levels))
-
-
-def _read_listing(told: Term) -> tuple[tuple[Child, ...] | None, Counts, str | None]:
-    match told:
-        case (Atom(name="listed"), columns):
-            children = read_children(columns)
-            return children, count_children(children), None
-        case (Atom(name="not_listed"), Atom(name=why), counts) if why in _NOT_LISTED:
-            return None, read_counts(counts), _NOT_LISTED[why]
-    raise UnexpectedAnswer(f"the node gives {format_term(told, 80)} for the children of a supervisor")
 
 
 def _application_roots(forest: _Forest, applications: Sequence[Term]) -> Iterator[Root]:

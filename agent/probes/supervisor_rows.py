@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from agent.errors import UnexpectedAnswer
@@ -36,9 +37,14 @@ _BY_CALLBACK: Final = {
 }
 
 
-class Told(NamedTuple):
-    """What a supervisor said when it was asked; ``children`` is the term that says what is told of its children."""
+_WHY_NOT_LISTED: Final = {
+    "cap": "more than are listed of one supervisor",
+    "total": "the answer is full",
+    "kind": "a supervisor of this kind tells only how many there are",
+}
 
+
+class _Told(NamedTuple):
     shape: str
     module: str | None
     strategy: str | None
@@ -48,14 +54,14 @@ class Told(NamedTuple):
     children: Term
 
 
-def read_supervisor(pid: Pid, looked: Term, word_bytes: int) -> tuple[Supervisor, Term | None]:
-    """Read one supervisor, and return beside it what it told of its children: None when it was not asked.
+def read_supervisor(pid: Pid, looked: Term, word_bytes: int) -> tuple[Supervisor, tuple[Child, ...]]:
+    """Read one supervisor, and return its children beside it: they are put into it when theirs are known.
 
-    Raises `UnexpectedAnswer`.
+    The supervisor has ``children`` None where these are not listed. Raises `UnexpectedAnswer`.
     """
     printed = format_pid(pid)
     if looked == _GONE:
-        return Supervisor(printed, None, Status.GONE), None
+        return Supervisor(printed, None, Status.GONE), ()
     match looked:
         case (Atom(name=status), name, call, function, queue, words, told) if status in _STATUSES:
             pass
@@ -71,20 +77,45 @@ def read_supervisor(pid: Pid, looked: Term, word_bytes: int) -> tuple[Supervisor
         kind=_kind(family, callback, answer),
         module=(answer.module if answer else None) or callback,
         initial_call=initial_call,
-        strategy=answer.strategy if answer else None,
-        intensity=answer.intensity if answer else None,
-        period_seconds=answer.period_seconds if answer else None,
-        restarts=answer.restarts if answer else None,
         current_function=None if is_running else rows.function(function),
         message_queue_len=None if is_running else rows.count(queue),
         heap_bytes=rows.count(words) * word_bytes,
         may_be_suspended=status == "hibernating",
     )
-    return supervisor, answer.children if answer else None
+    return (supervisor, ()) if answer is None else _with_answer(supervisor, answer)
 
 
-def read_children(columns: Term) -> tuple[Child, ...]:
-    """Read children out of the columns in which they come. Raises `UnexpectedAnswer`."""
+def read_process(process: Term) -> tuple[str | None, ChildState]:
+    """Read what a supervisor has for a child's process: its pid, and what can be known from that alone."""
+    match process:
+        case Pid():
+            return format_pid(process), ChildState.RUNNING
+        case (tag, _) if tag == _RESTARTING:
+            return None, ChildState.RESTARTING
+    if process == _RESTARTING:
+        return None, ChildState.RESTARTING
+    return None, ChildState.UNDEFINED if process == UNDEFINED else ChildState.UNKNOWN
+
+
+def _with_answer(supervisor: Supervisor, answer: _Told) -> tuple[Supervisor, tuple[Child, ...]]:
+    asked = replace(
+        supervisor,
+        strategy=answer.strategy,
+        intensity=answer.intensity,
+        period_seconds=answer.period_seconds,
+        restarts=answer.restarts,
+    )
+    match answer.children:
+        case (Atom(name="listed"), columns):
+            children = _read_children(columns)
+            return replace(asked, children=(), counts=_count(children)), children
+        case (Atom(name="not_listed"), Atom(name=why), (running, restarting, undefined)) if why in _WHY_NOT_LISTED:
+            counts = Counts(rows.count(running), rows.count(restarting), undefined=rows.count(undefined))
+            return replace(asked, counts=counts, why_not_listed=_WHY_NOT_LISTED[why]), ()
+    raise UnexpectedAnswer(f"the node gives {format_term(answer.children, 80)} for the children of a supervisor")
+
+
+def _read_children(columns: Term) -> tuple[Child, ...]:
     match columns:
         case (ids, processes, types, restarts, shutdowns, significants, modules, dead, elsewhere):
             pass
@@ -98,24 +129,15 @@ def read_children(columns: Term) -> tuple[Child, ...]:
     return tuple(_read_child(row, not_running) for row in zip(*table, strict=True))
 
 
-def read_counts(counts: Term) -> Counts:
-    """Read how many children there are. Raises `UnexpectedAnswer`."""
-    match counts:
-        case (running, restarting, undefined):
-            return Counts(rows.count(running), rows.count(restarting), undefined=rows.count(undefined))
-    raise UnexpectedAnswer(f"the node gives {format_term(counts, 80)} for how many children a supervisor has")
-
-
-def count_children(children: tuple[Child, ...]) -> Counts:
-    """Count children that are listed."""
+def _count(children: tuple[Child, ...]) -> Counts:
     states = [child.state for child in children]
     return Counts(*(states.count(state) for state in ChildState))
 
 
-def _read_told(told: Term) -> Told:
+def _read_told(told: Term) -> _Told:
     match told:
         case (shape, module, strategy, intensity, period, restarts, children):
-            return Told(
+            return _Told(
                 shape=rows.atom(shape),
                 module=rows.name(module),
                 strategy=rows.name(strategy),
@@ -140,7 +162,7 @@ def _read_call(call: Term) -> tuple[str | None, str | None, str | None]:
     raise UnexpectedAnswer(f"the node gives {format_term(call, 80)} for an initial call")
 
 
-def _kind(family: str | None, callback: str | None, answer: Told | None) -> Kind | None:
+def _kind(family: str | None, callback: str | None, answer: _Told | None) -> Kind | None:
     if family in _BY_FAMILY:
         return _BY_FAMILY[family]
     if callback is None:
@@ -157,31 +179,17 @@ def _kind(family: str | None, callback: str | None, answer: Told | None) -> Kind
 
 def _read_child(row: tuple[Term, ...], not_running: Mapping[str, ChildState]) -> Child:
     printed_id, process, child_type, restart, shutdown, significant, modules = row
-    pid, state = _read_process(process, not_running)
+    pid, state = read_process(process)
     return Child(
         id=rows.text(printed_id),
         pid=pid,
-        state=state,
+        state=not_running.get(pid, state) if pid else state,
         type=rows.name(child_type),
         restart=_word(restart),
         shutdown=shutdown if isinstance(shutdown, int) else _word(shutdown),
         significant=None if significant == UNDEFINED else rows.boolean(significant),
         modules=_read_modules(modules),
     )
-
-
-def _read_process(process: Term, not_running: Mapping[str, ChildState]) -> tuple[str | None, ChildState]:
-    match process:
-        case Pid():
-            printed = format_pid(process)
-            return printed, not_running.get(printed, ChildState.RUNNING)
-        case (tag, _) if tag == _RESTARTING:
-            return None, ChildState.RESTARTING
-    if process == _RESTARTING:
-        return None, ChildState.RESTARTING
-    if process == UNDEFINED:
-        return None, ChildState.UNDEFINED
-    return None, ChildState.UNKNOWN
 
 
 def _word(term: Term) -> str | None:
