@@ -9,8 +9,9 @@ from agent.errors import UnexpectedAnswer
 from agent.probes import busy
 from agent.probes.processes import HEAP_WORDS, TOP
 from agent.terms import FALSE, Atom, Term
-from tests.agent.probes.process_terms import lies, replaced, row
+from tests.agent.probes.process_terms import row
 from tests.fakes import FakeShell
+from tests.lies import every_small_lie, lies, replaced
 from tests.terms_strategies import QUICK
 
 
@@ -91,3 +92,9 @@ async def test_a_shape_that_was_not_asked_for_is_an_unexpected_answer(answer: Te
 async def test_whatever_a_node_says_ends_in_an_answer_or_an_unexpected_answer(answer: Term) -> None:
     with contextlib.suppress(UnexpectedAnswer):
         await busy.ask(FakeShell(answer), 1.0)
+
+
+async def test_no_part_of_the_answer_is_taken_for_granted() -> None:
+    for answer in every_small_lie(looked_twice((7, row(1)))):
+        with contextlib.suppress(UnexpectedAnswer):
+            await busy.ask(FakeShell(answer), 1.0)

@@ -10,8 +10,9 @@ from agent.errors import UnexpectedAnswer
 from agent.probes import process
 from agent.probes.process import NoProcess, Place, Process
 from agent.terms import FALSE, TRUE, UNDEFINED, Atom, Term
-from tests.agent.probes.process_terms import function, lies, replaced, row
+from tests.agent.probes.process_terms import function, row
 from tests.fakes import FakeShell
+from tests.lies import every_small_lie, lies, replaced
 from tests.terms_strategies import QUICK
 
 STACK: Term = [(function("gen_server", "loop", 7), 871), (function("proc_lib", "init_p_do_apply", 3), UNDEFINED)]
@@ -109,3 +110,10 @@ async def test_a_shape_that_was_not_asked_for_is_an_unexpected_answer(answer: Te
 async def test_whatever_a_node_says_ends_in_an_answer_or_an_unexpected_answer(answer: Term, process_id: str) -> None:
     with contextlib.suppress(UnexpectedAnswer):
         await process.ask(FakeShell(answer), 1.0, process_id)
+
+
+@pytest.mark.parametrize("truth", [THERE, NO_SUCH_NAME], ids=["there", "no such name"])
+async def test_no_part_of_the_answer_is_taken_for_granted(truth: Term) -> None:
+    for answer in every_small_lie(truth):
+        with contextlib.suppress(UnexpectedAnswer):
+            await process.ask(FakeShell(answer), 1.0, "kernel_sup")

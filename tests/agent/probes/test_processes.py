@@ -11,8 +11,9 @@ from agent.errors import DeadlineExceeded, UnexpectedAnswer, WorkerDied
 from agent.probes import processes
 from agent.probes.processes import QUEUE_THRESHOLDS, TOP, Mailboxes, Processes, ProcessRow, Queues
 from agent.terms import FALSE, TRUE, UNDEFINED, Atom, Pid, Term
-from tests.agent.probes.process_terms import lies, replaced, row
+from tests.agent.probes.process_terms import row
 from tests.fakes import FakeShell
+from tests.lies import every_small_lie, lies, replaced
 from tests.terms_strategies import QUICK
 
 OVER: Term = [4, 3, 2, 1, 0, 0, 0]
@@ -189,3 +190,10 @@ async def test_whatever_a_node_says_ends_in_an_answer_or_an_unexpected_answer(
 ) -> None:
     with contextlib.suppress(UnexpectedAnswer):
         await ASK[probe](FakeShell(answer, {"erlang:system_info": count}), 1.0)
+
+
+@pytest.mark.parametrize("probe", list(ASK))
+async def test_no_part_of_the_answer_is_taken_for_granted(probe: str) -> None:
+    for answer in every_small_lie(swept(winner(BOTH, 1))):
+        with contextlib.suppress(UnexpectedAnswer):
+            await ASK[probe](FakeShell(answer), 1.0)
