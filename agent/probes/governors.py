@@ -157,7 +157,8 @@ async def ask(supervisors: Sequence[str], shell: Shell, deadline_seconds: float)
         case (list() as roots, listed, (total, alive), unread, uptime, int() as word_bytes) if (
             len(roots) == len(supervisors) and 0 < word_bytes <= 8
         ):
-            governors = tuple(_read_listed(listed))
+            own = next((root for root in roots if root != UNDEFINED), UNDEFINED)
+            governors = tuple(_read_listed(listed, own))
             not_read = tuple(_read_unread(each, word_bytes) for each in rows.elements(unread))
             return Governors(
                 governors=governors,
@@ -217,19 +218,20 @@ def _read_state(told: Term) -> tuple[str | None, str | None]:
     raise UnexpectedAnswer(f"the node gives {format_term(told, 80)} for the state of a governor")
 
 
-def _read_listed(listed: Term) -> Iterator[Governor]:
+def _read_listed(listed: Term, own: Term) -> Iterator[Governor]:
     match listed:
         case (list() as ids, list() as processes, list() as supervisors, list() as looks) if (
             len(ids) == len(processes) == len(supervisors) == len(looks)
         ):
             for row in zip(ids, processes, supervisors, looks, strict=True):
-                yield _read_governor(*row)
+                yield _read_governor(row, own)
         case _:
             raise UnexpectedAnswer("the node gives columns of different lengths for its governors")
 
 
-def _read_governor(printed_id: Term, process: Term, supervisor: Term, look: Term) -> Governor:
-    pid, state = read_process(process)
+def _read_governor(row: tuple[Term, Term, Term, Term], own: Term) -> Governor:
+    printed_id, process, supervisor, look = row
+    pid, state = read_process(process, own)
     queue, function = None, None
     match look:
         case (length, current):

@@ -82,14 +82,18 @@ def read_supervisor(pid: Pid, looked: Term, word_bytes: int) -> tuple[Supervisor
         heap_bytes=rows.count(words) * word_bytes,
         may_be_suspended=status == "hibernating",
     )
-    return (supervisor, ()) if answer is None else _with_answer(supervisor, answer)
+    return (supervisor, ()) if answer is None else _with_answer(supervisor, answer, pid)
 
 
-def read_process(process: Term) -> tuple[str | None, ChildState]:
-    """Read what a supervisor has for a child's process: its pid, and what can be known from that alone."""
+def read_process(process: Term, own: Term) -> tuple[str | None, ChildState]:
+    """Read what a supervisor has for a child's process: its pid, and what can be known from that alone.
+
+    ``own`` is any pid of the node, or something else when there is none.
+    """
     match process:
         case Pid():
-            return format_pid(process), ChildState.RUNNING
+            is_here = not isinstance(own, Pid) or own.node == process.node
+            return rows.pid_seen_from(process, own), ChildState.RUNNING if is_here else ChildState.UNKNOWN
         case (tag, _) if tag == _RESTARTING:
             return None, ChildState.RESTARTING
     if process == _RESTARTING:
@@ -97,7 +101,7 @@ def read_process(process: Term) -> tuple[str | None, ChildState]:
     return None, ChildState.UNDEFINED if process == UNDEFINED else ChildState.UNKNOWN
 
 
-def _with_answer(supervisor: Supervisor, answer: _Told) -> tuple[Supervisor, tuple[Child, ...]]:
+def _with_answer(supervisor: Supervisor, answer: _Told, pid: Pid) -> tuple[Supervisor, tuple[Child, ...]]:
     asked = replace(
         supervisor,
         strategy=answer.strategy,
@@ -107,7 +111,7 @@ def _with_answer(supervisor: Supervisor, answer: _Told) -> tuple[Supervisor, tup
     )
     match answer.children:
         case (Atom(name="listed"), columns):
-            children = _read_children(columns)
+            children = _read_children(columns, pid)
             return replace(asked, children=(), counts=_count(children)), children
         case (Atom(name="not_listed"), Atom(name=why), (running, restarting, undefined)) if why in _WHY_NOT_LISTED:
             counts = Counts(rows.count(running), rows.count(restarting), undefined=rows.count(undefined))
@@ -115,7 +119,7 @@ def _with_answer(supervisor: Supervisor, answer: _Told) -> tuple[Supervisor, tup
     raise UnexpectedAnswer(f"the node gives {format_term(answer.children, 80)} for the children of a supervisor")
 
 
-def _read_children(columns: Term) -> tuple[Child, ...]:
+def _read_children(columns: Term, own: Pid) -> tuple[Child, ...]:
     match columns:
         case (ids, processes, types, restarts, shutdowns, significants, modules, dead, elsewhere):
             pass
@@ -124,9 +128,15 @@ def _read_children(columns: Term) -> tuple[Child, ...]:
     table = [rows.elements(column) for column in (ids, processes, types, restarts, shutdowns, significants, modules)]
     if any(len(column) != len(table[0]) for column in table):
         raise UnexpectedAnswer("the node gives columns of different lengths for the children of a supervisor")
-    not_running = {rows.pid(each): ChildState.TERMINATED for each in rows.elements(dead)}
-    not_running |= {rows.pid(each): ChildState.UNKNOWN for each in rows.elements(elsewhere)}
-    return tuple(_read_child(row, not_running) for row in zip(*table, strict=True))
+    not_running = dict.fromkeys(map(_read_pid, rows.elements(dead)), ChildState.TERMINATED)
+    not_running |= dict.fromkeys(map(_read_pid, rows.elements(elsewhere)), ChildState.UNKNOWN)
+    return tuple(_read_child(row, own, not_running) for row in zip(*table, strict=True))
+
+
+def _read_pid(term: Term) -> Pid:
+    if isinstance(term, Pid):
+        return term
+    raise UnexpectedAnswer(f"the node gives {format_term(term, 80)} for a pid")
 
 
 def _count(children: tuple[Child, ...]) -> Counts:
@@ -177,13 +187,13 @@ def _kind(family: str | None, callback: str | None, answer: _Told | None) -> Kin
     return Kind.ELIXIR_SUPERVISOR if answer is not None and answer.shape == "record" else None
 
 
-def _read_child(row: tuple[Term, ...], not_running: Mapping[str, ChildState]) -> Child:
+def _read_child(row: tuple[Term, ...], own: Pid, not_running: Mapping[Pid, ChildState]) -> Child:
     printed_id, process, child_type, restart, shutdown, significant, modules = row
-    pid, state = read_process(process)
+    pid, state = read_process(process, own)
     return Child(
         id=rows.text(printed_id),
         pid=pid,
-        state=not_running.get(pid, state) if pid else state,
+        state=not_running.get(process, state) if isinstance(process, Pid) else state,
         type=rows.name(child_type),
         restart=_word(restart),
         shutdown=shutdown if isinstance(shutdown, int) else _word(shutdown),
