@@ -28,6 +28,7 @@ MAX_ANSWER_BYTES: Final = 1024 * 1024  # a thousand rows, each with an id of 200
 QUESTION_SECONDS: Final = 1.0
 SHARE_FOR_WALKING: Final = 0.7  # of the deadline: the rest is for sending what has been found until then
 MAX_GOVERNOR_HEAP_WORDS: Final = 1_000_000  # one with more is not asked for its state, since that copies its data
+STATE_HEAP_WORDS: Final = 4 * MAX_GOVERNOR_HEAP_WORDS
 
 GOVERNORS: Final = Expression.load("supervisor", "governors")
 STATE: Final = Expression.load("supervisor", "governor_state")
@@ -188,7 +189,7 @@ async def ask_state(governor: str | Pid, shell: Shell, deadline_seconds: float) 
             "Who": governor if isinstance(governor, Pid) else governor.encode(),
         },
         deadline_seconds=deadline_seconds,
-        max_heap_words=4 * MAX_GOVERNOR_HEAP_WORDS,
+        max_heap_words=STATE_HEAP_WORDS,
     )
     match answer.value:
         case (Pid() as pid, Atom(name="gone")):

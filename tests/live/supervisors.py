@@ -6,7 +6,7 @@ from agent import Session
 from agent.probes import supervision_tree
 from agent.probes.supervision_tree import SupervisionTree
 from agent.supervision import Child, Supervisor
-from agent.terms import Pid
+from agent.terms import Pid, Term
 from tests.live.nodes import SECONDS
 
 SWEEPS = 100
@@ -46,3 +46,10 @@ async def supervisor_at(session: Session, pid: Pid) -> Supervisor:
     (root,) = (await tree_of(session, below=pid)).roots
     assert root.supervisor is not None
     return root.supervisor
+
+
+def tuples(answer: Term) -> list[tuple[Term, ...]]:
+    """A list of tuples, as an oracle gives it."""
+    assert isinstance(answer, list)
+    assert all(isinstance(row, tuple) for row in answer)
+    return [row for row in answer if isinstance(row, tuple)]

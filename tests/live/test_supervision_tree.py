@@ -11,13 +11,13 @@ import pytest
 
 from agent import Session
 from agent.expression import Expression
-from agent.probes import supervision_tree
+from agent.probes import rows, supervision_tree
 from agent.supervision import Child, ChildState, Counts, Kind, Status
 from agent.terms import FALSE, TRUE, Atom, Pid, Term, format_pid
 from erlang_fixtures.beam import Beam
 from tests.live.illnesses import function_of, ill, item, pid_of
 from tests.live.nodes import SECONDS, ask, census, join, number, settles_to, until_answer
-from tests.live.supervisors import SWEEPS, below, child_of, named, sweeps, tree_of
+from tests.live.supervisors import SWEEPS, below, child_of, named, sweeps, tree_of, tuples
 
 pytestmark = pytest.mark.live
 
@@ -83,9 +83,7 @@ def as_we_have_it(row: Term) -> tuple[object, ...]:
 
 
 async def test_every_application_s_tree_begins_where_otp_says(session: Session) -> None:
-    tops = await evaluated(session, TOPS)
-    assert isinstance(tops, list)
-    expected = {(name.name, format_pid(top)) for name, top in tops}  # type: ignore[union-attr, misc, arg-type]  # pairs
+    expected = {(rows.atom(name), rows.pid(top)) for name, top in tuples(await evaluated(session, TOPS))}
     tree = await tree_of(session)
     assert {(root.application, root.supervisor.pid) for root in tree.roots if root.supervisor} == expected
     assert {"kernel", "tai_autonomics"} <= {root.application for root in tree.roots}
