@@ -196,7 +196,7 @@ def _read_child(row: tuple[Term, ...], own: Pid, not_running: Mapping[Pid, Child
         state=not_running.get(process, state) if isinstance(process, Pid) else state,
         type=rows.name(child_type),
         restart=_word(restart),
-        shutdown=shutdown if isinstance(shutdown, int) else _word(shutdown),
+        shutdown=rows.count(shutdown) if isinstance(shutdown, int) else _word(shutdown),
         significant=None if significant == UNDEFINED else rows.boolean(significant),
         modules=_read_modules(modules),
     )

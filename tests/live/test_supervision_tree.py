@@ -256,6 +256,17 @@ async def test_the_budget_left_is_what_is_left_after_so_many_crashes(session: Se
         assert await ask(session, "ill_crash_loop:crash", 1) == Atom("supervisor_ended")
 
 
+async def test_a_supervisor_that_restarts_a_child_all_the_time_can_be_asked_meanwhile(session: Session) -> None:
+    async with ill(session, "ill_crash_loop", milliseconds_per_crash=1, intensity=100_000, period_seconds=60):
+        seen = set()
+        for _ in range(SWEEPS):
+            found = await below(session, "crashing_sup")
+            seen.add(found.status)
+            assert found.status is Status.NOT_ANSWERING or found.budget_left is not None
+        assert Status.RUNNING in seen
+        assert seen <= {Status.RUNNING, Status.NOT_ANSWERING}
+
+
 async def test_old_restarts_count_no_more_although_the_supervisor_still_has_them(session: Session) -> None:
     async with ill(session, "ill_crash_loop", milliseconds_per_crash=0, intensity=4, period_seconds=1):
         await ask(session, "ill_crash_loop:crash", 2)
