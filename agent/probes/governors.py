@@ -135,8 +135,8 @@ class Sightings:
 async def ask(supervisors: Sequence[str], shell: Shell, deadline_seconds: float) -> Governors:
     """Look at every worker below these supervisors, which are named as they are registered.
 
-    Cost: 0.1 to 0.2 ms for each supervisor, which is asked as `agent.probes.supervision_tree` asks; no worker is sent
-    anything. For each that is listed, a look from outside of some microseconds.
+    Cost: 0.2 ms for each supervisor, which is asked as `agent.probes.supervision_tree` asks; no worker is sent
+    anything. For each that is listed, a look from outside: 12 ms for 1,000.
     """
     answer = await shell.evaluate(
         GOVERNORS,
@@ -268,6 +268,7 @@ def _left_out(unlisted: int, not_read: Sequence[Supervisor]) -> Iterator[str]:
     for supervisor in not_read:
         who = supervisor.name or supervisor.pid
         if supervisor.counts is not None:
-            yield f"the {supervisor.counts.total} children of {who}: {supervisor.why_not_listed}"
+            if supervisor.counts.total:
+                yield f"the {supervisor.counts.total} children of {who}: {supervisor.why_not_listed}"
         elif supervisor.status is not Status.NOT_A_SUPERVISOR:
             yield f"the children of {who}: {supervisor.status}"

@@ -217,6 +217,10 @@ async def test_children_that_are_only_counted_are_left_out_and_it_is_said_why(wh
     assert found.left_out == (f"200003 children are counted and not listed: {one.why_not_listed}",)
 
 
+async def test_nothing_is_left_out_where_there_are_no_children() -> None:
+    assert (await ask((TOP, looked_at(told((Atom("not_listed"), Atom("kind"), (0, 0, 0))))))).complete
+
+
 async def test_each_state_of_a_child() -> None:
     restarting = Atom("restarting")
     children = [
