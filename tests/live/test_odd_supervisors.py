@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from agent import Session
+from agent.probes import governors
 from agent.supervision import Counts, Kind, Status, Supervisor
-from agent.terms import FALSE, TRUE, UNDEFINED, Atom, Map, Pid, Term, format_pid
+from agent.terms import FALSE, TRUE, UNDEFINED, Atom, ImproperList, Map, Pid, Term, format_pid
 from erlang_fixtures.beam import Beam
 from tests.live.illnesses import pid_of
-from tests.live.nodes import ask, join, until_answer
-from tests.live.supervisors import child_of, supervisor_at
+from tests.live.nodes import SECONDS, ask, join, until_answer
+from tests.live.supervisors import child_of, named, supervisor_at, tree_of
 
 pytestmark = pytest.mark.live
 
@@ -105,4 +106,37 @@ async def test_a_state_that_says_nothing_of_its_kind_is_asked_nothing_more(sessi
     assert isinstance(dictionary, tuple)
     assert isinstance(dictionary[1], list)
     assert (Atom("asked"), TRUE) not in dictionary[1]
+    await ask(session, "erlang:exit", pid, Atom("kill"))
+
+
+@pytest.mark.parametrize(
+    "children",
+    [
+        ([Atom("a")], Map([(Atom("a"), b"no child")])),
+        ([Atom("a")], Map([(Atom("a"), (Atom("child"),))])),
+        ([Atom("a"), Atom("b")], Map([(Atom("a"), UNDEFINED)])),
+        ([], Atom("no map")),
+        (ImproperList((Atom("a"),), Atom("b")), Map()),
+    ],
+)
+async def test_children_that_are_none_cost_that_supervisor_alone(session: Session, children: Term) -> None:
+    _, pid = await odd(session, record(children))
+    assert await ask(session, "erlang:register", Atom("odd_sup"), pid) == TRUE
+    try:
+        tree = await tree_of(session, extra_roots=["odd_sup"])
+        assert named(tree, "odd_sup").status is Status.UNKNOWN_STATE
+        assert not named(tree, "odd_sup").children
+        assert named(tree, "tai_autonomics_sup").budget_left == 5
+        found = await governors.ask(["odd_sup", "billing_sup"], session, SECONDS)
+        assert (found.total, found.missing) == (3, ())
+    finally:
+        await ask(session, "erlang:exit", pid, Atom("kill"))
+        await until_answer(session, lambda answer: answer == UNDEFINED, "erlang:whereis", Atom("odd_sup"))
+
+
+@pytest.mark.parametrize("restarts", [[Atom("now")], [1.5], ImproperList((1,), 2), Atom("none"), [UNDEFINED, 1]])
+async def test_restarts_that_are_no_times_leave_no_budget_to_tell(session: Session, restarts: Term) -> None:
+    whole = record(([], Map()))
+    found, pid = await odd(session, (*whole[:7], restarts, *whole[8:]))
+    assert found.budget_left is None
     await ask(session, "erlang:exit", pid, Atom("kill"))
