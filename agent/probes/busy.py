@@ -14,7 +14,7 @@ from agent.terms import FALSE, Term
 MIN_WINDOW_SECONDS: Final = 0.1
 MAX_WINDOW_SECONDS: Final = 10.0
 DEFAULT_WINDOW_SECONDS: Final = 1.0
-HEAP_WORDS_PER_PROCESS: Final = 24  # pids and two samples, 2 words each and all copied by a garbage collection
+HEAP_WORDS_PER_PROCESS: Final = 32  # pids and two samples, copied too; 18 suffice for 1,000,000
 
 TWO_LOOKS: Final = Expression.load("process_row", "busy")
 

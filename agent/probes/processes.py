@@ -18,7 +18,7 @@ QUEUE_THRESHOLDS: Final = (0, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
 CHUNK: Final = 4_000
 HEAP_WORDS: Final = 4_000_000
 MAX_PROCESSES: Final = 1 << 27  # an emulator's limit; what says that it has more lies
-HEAP_WORDS_PER_PROCESS: Final = 16  # the list of pids, copied by a garbage collection; at 1,000,000 half of it is used
+HEAP_WORDS_PER_PROCESS: Final = 20  # the list of pids, copied by a garbage collection; 12 suffice for 1,000,000
 
 SWEEP: Final = Expression.load("process_row", "processes")
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from agent import Node, Options, Session, State, Target, connect, read_cookie_file
 from agent.errors import ConnectError, ConnectionLost
-from agent.terms import Atom, ExportFun, Term
+from agent.terms import Atom, ExportFun, Map, Term
 from erlang_fixtures.beam import Beam
 from tests.proxy import Proxy
 
@@ -64,6 +65,18 @@ async def settles_to(session: Session, expected: dict[str, int]) -> None:
                 found = await census(session)
     except TimeoutError:
         assert found == expected
+
+
+@asynccontextmanager
+async def ill(session: Session, illness: str, **options: Term) -> AsyncIterator[None]:
+    """Have a node ill (``erlang_fixtures/src/ill_*.erl``) for as long as the block lasts."""
+    assert await ask(session, f"{illness}:on", Map((Atom(name), value) for name, value in options.items())) == Atom(
+        "ok"
+    )
+    try:
+        yield
+    finally:
+        assert await ask(session, f"{illness}:off") == Atom("ok")
 
 
 async def until_answer(session: Session, wanted: Callable[[Term], bool], function: str, *arguments: Term) -> Term:
