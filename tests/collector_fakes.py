@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from agent.errors import AgentError, ConnectionLost, NodeUnreachable
+from agent.expression import Evaluated, Expression
 from agent.handshake import Cookie, Identity
 from agent.names import NodeName, Target
 from agent.node import Down, Node, State, Up
@@ -163,6 +164,8 @@ def _whereis(name: Atom) -> Term:
 
 # What a function of the node does: gives a value, raises, or is computed from its arguments.
 Behaviour: TypeAlias = "Term | Exception | Callable[..., Term]"
+# What an expression does there: the same, from its bindings; an `Evaluated` says also what its worker spent.
+Evaluation: TypeAlias = "Term | Evaluated | Exception | Callable[[Mapping[str, Term]], Term | Evaluated]"
 
 _BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
     "erlang:memory": [(Atom(kind), getattr(MEMORY, kind)) for kind in Memory.__dataclass_fields__],
@@ -183,7 +186,8 @@ _BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
 class FakeSession(Session):
     """Answers as a healthy node does, unless ``behaviours`` (by ``module:function``) says otherwise.
 
-    ``calls`` has every call that was made. Between `hold` and `release` no call is answered.
+    An expression gives what ``evaluations`` has for its name. ``calls`` has every call that was made, and the names of
+    the expressions that were evaluated. Between `hold` and `release` nothing is answered.
     """
 
     def __init__(self, name: str = NODE, creation: int = CREATION) -> None:
@@ -191,6 +195,7 @@ class FakeSession(Session):
         self.peer = Identity(NodeName.parse(name), creation)
         self.connected_at = 0.0
         self.behaviours = dict(_BEHAVIOURS)
+        self.evaluations: dict[str, Evaluation] = {}
         self.calls: list[str] = []
         self.is_closed = False
         self._counters = Counters(skipped=3)
@@ -219,6 +224,26 @@ class FakeSession(Session):
         if (module, function) == ("lists", "zipwith3"):
             return self._answer_each(arguments)
         return self._answer(f"{module}:{function}", arguments)
+
+    async def evaluate(
+        self,
+        expression: Expression,
+        bindings: Mapping[str, Term],
+        *,
+        deadline_seconds: float,
+        max_heap_words: int = DEFAULT_MAX_HEAP_WORDS,
+        max_answer_bytes: int = DEFAULT_MAX_ANSWER_BYTES,
+        is_sweep: bool = False,
+    ) -> Evaluated:
+        del deadline_seconds, max_heap_words, max_answer_bytes, is_sweep
+        self.calls.append(expression.name)
+        self._was_called.set()
+        await self._may_answer.wait()
+        scripted = self.evaluations[expression.name]
+        if isinstance(scripted, Exception):
+            raise scripted
+        value = scripted(bindings) if callable(scripted) else scripted
+        return value if isinstance(value, Evaluated) else Evaluated(value, worker_seconds=0.002, reductions=300_000)
 
     def _answer_each(self, arguments: Sequence[Term]) -> list[Term]:
         _apply, *columns = arguments
