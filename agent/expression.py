@@ -52,6 +52,11 @@ class Expression:
         files = resources.files("agent.probes")
         return cls(names[-1], ",\n".join(files.joinpath(f"{name}.expr").read_text(encoding="utf-8") for name in names))
 
+    @property
+    def source(self) -> str:
+        """What the node reads: the expression, and around it what measures it."""
+        return _WRAPPED.format(body=self.body)
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
@@ -149,7 +154,7 @@ class Evaluator:
             raise CannotEvaluate(
                 "stdlib's erl_scan, erl_parse and erl_eval are not loaded on the node, and it cannot load them now"
             )
-        source: list[Term] = [ord(character) for character in _WRAPPED.format(body=expression.body)]
+        source: list[Term] = [ord(character) for character in expression.source]
         scanned = await self._call("erl_scan", "string", [source], deadline_seconds=step_seconds)
         match scanned:
             case (tag, list() as tokens, _end) if tag == _OK:
