@@ -20,9 +20,20 @@ from agent.probes.processes import Mailboxes, Processes
 from agent.probes.statistics import Statistics
 from agent.probes.supervisors import Supervisors
 from agent.probes.system_info import SystemInfo
+from agent.probes.watched_tables import WatchedTables
 
 Result: TypeAlias = (
-    Busy | Mailboxes | Memory | NodeIdentity | NoProcess | Process | Processes | Statistics | Supervisors | SystemInfo
+    Busy
+    | Mailboxes
+    | Memory
+    | NodeIdentity
+    | NoProcess
+    | Process
+    | Processes
+    | Statistics
+    | Supervisors
+    | SystemInfo
+    | WatchedTables
 )
 Probe: TypeAlias = Callable[[Shell, float], Awaitable[Result]]
 
