@@ -8,7 +8,8 @@ from typing import Final
 from agent.errors import UnexpectedAnswer
 from agent.expression import Expression, Shell
 from agent.probes import rows
-from agent.probes.processes import CHUNK, TOP, ProcessRow, evaluate_over_all, read_row
+from agent.probes.processes import CHUNK, COUNTED_BY, TOP, ProcessRow, read_row
+from agent.probes.sweep import evaluate_over_all
 from agent.terms import FALSE, Term
 
 MIN_WINDOW_SECONDS: Final = 0.1
@@ -47,10 +48,11 @@ async def ask(shell: Shell, deadline_seconds: float, window_seconds: float = DEF
     """
     answer = await evaluate_over_all(
         shell,
+        COUNTED_BY,
         TWO_LOOKS,
         {"K": TOP, "Chunk": CHUNK, "Pause": round(window_seconds * 1000)},
         deadline_seconds + window_seconds,
-        HEAP_WORDS_PER_PROCESS,
+        heap_words_for_each=HEAP_WORDS_PER_PROCESS,
     )
     match answer.value:
         case (processes, paused_microseconds, reductions, list() as top):

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from agent.errors import UnexpectedAnswer
-from agent.expression import Evaluated, Expression, Shell
+from agent.expression import Expression, Shell
 from agent.probes import rows
-from agent.terms import FALSE, TRUE, Atom, Term, format_term
+from agent.probes.sweep import evaluate_over_all
+from agent.terms import FALSE, TRUE, Term, format_term
 
 TOP: Final = 100  # the most that anybody may ask for; the cost of one more is that of one more look
 QUEUE_THRESHOLDS: Final = (0, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
 # Large enough for the compiled loops to count, small enough for the heap of the worker and of what it garbage collects.
 CHUNK: Final = 4_000
-HEAP_WORDS: Final = 4_000_000
-MAX_PROCESSES: Final = 1 << 27  # an emulator's limit; what says that it has more lies
+COUNTED_BY: Final = "process_count"
 HEAP_WORDS_PER_PROCESS: Final = 20  # the list of pids, copied by a garbage collection; 12 suffice for 1,000,000
 
 SWEEP: Final = Expression.load("process_row", "processes")
@@ -116,28 +115,6 @@ def read_row(term: Term) -> ProcessRow:
     raise UnexpectedAnswer(f"the node gives {format_term(term, 80)} for a process")
 
 
-async def evaluate_over_all(
-    shell: Shell,
-    expression: Expression,
-    bindings: Mapping[str, Term],
-    deadline_seconds: float,
-    heap_words_per_process: int,
-) -> Evaluated:
-    """Evaluate what has to hold something for each process; its worker's heap may grow as large as that takes."""
-    clock = asyncio.get_running_loop().time
-    too_late = clock() + deadline_seconds
-    processes = rows.count(
-        await shell.call("erlang", "system_info", [Atom("process_count")], deadline_seconds=deadline_seconds)
-    )
-    return await shell.evaluate(
-        expression,
-        bindings,
-        deadline_seconds=too_late - clock(),
-        max_heap_words=HEAP_WORDS + heap_words_per_process * min(processes, MAX_PROCESSES),
-        is_sweep=True,
-    )
-
-
 class _Winner(NamedTuple):
     has_much_memory: bool
     has_many_messages: bool
@@ -159,7 +136,9 @@ async def _sweep(shell: Shell, deadline_seconds: float, *, with_memory: bool) ->
         "Thresholds": list(QUEUE_THRESHOLDS),
         "With_memory": TRUE if with_memory else FALSE,
     }
-    answer = await evaluate_over_all(shell, SWEEP, bindings, deadline_seconds, HEAP_WORDS_PER_PROCESS)
+    answer = await evaluate_over_all(
+        shell, COUNTED_BY, SWEEP, bindings, deadline_seconds, heap_words_for_each=HEAP_WORDS_PER_PROCESS
+    )
     match answer.value:
         case (processes, (total, longest, over), (memory, largest_memory), winners):
             counts = rows.counts(over)

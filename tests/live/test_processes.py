@@ -16,13 +16,14 @@ from agent.expression import Expression
 from agent.probes import busy, process, processes
 from agent.probes.process import NoProcess, Process
 from agent.probes.processes import QUEUE_THRESHOLDS, TOP, Processes, Queues
+from agent.probes.sweep import HEAP_WORDS
 from agent.terms import FALSE, TRUE, Atom, Map, Pid, Term, format_pid
 from erlang_fixtures.beam import Beam
 from tests.live.nodes import SECONDS, ask, census, ill, join, messages_waiting, number, settles_to, until_answer
 
 pytestmark = pytest.mark.live
 
-HEAP_WORDS = 100_000_000  # for what the tests themselves ask of a million processes
+OUR_HEAP_WORDS = 100_000_000  # for what the tests themselves ask of a million processes
 
 WITH_MESSAGES = Expression(
     "with_messages",
@@ -52,7 +53,7 @@ WORKERS = Expression(
 
 
 async def run(session: Session, expression: Expression, **bindings: Term) -> Term:
-    answer = await session.evaluate(expression, bindings, deadline_seconds=SECONDS, max_heap_words=HEAP_WORDS)
+    answer = await session.evaluate(expression, bindings, deadline_seconds=SECONDS, max_heap_words=OUR_HEAP_WORDS)
     return answer.value
 
 
@@ -332,7 +333,7 @@ async def test_what_a_process_makes_up_of_itself_is_not_repeated(session: Sessio
 
 
 async def test_a_sweep_runs_at_low_priority_with_a_heap_limit_and_nobody_but_us_knows_it(session: Session) -> None:
-    limit = processes.HEAP_WORDS + busy.HEAP_WORDS_PER_PROCESS * await number(
+    limit = HEAP_WORDS + busy.HEAP_WORDS_PER_PROCESS * await number(
         session, "erlang:system_info", Atom("process_count")
     )
     looking = asyncio.create_task(busy.ask(session, SECONDS, busy.MAX_WINDOW_SECONDS))

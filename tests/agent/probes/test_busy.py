@@ -7,7 +7,8 @@ from hypothesis import given
 
 from agent.errors import UnexpectedAnswer
 from agent.probes import busy
-from agent.probes.processes import HEAP_WORDS, TOP
+from agent.probes.processes import TOP
+from agent.probes.sweep import HEAP_WORDS
 from agent.terms import FALSE, Atom, Term
 from tests.agent.probes.process_terms import row
 from tests.fakes import FakeShell

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from agent.errors import DeadlineExceeded, UnexpectedAnswer, WorkerDied
 from agent.probes import processes
 from agent.probes.processes import QUEUE_THRESHOLDS, TOP, Mailboxes, Processes, ProcessRow, Queues
+from agent.probes.sweep import HEAP_WORDS
 from agent.terms import FALSE, TRUE, UNDEFINED, Atom, Pid, Term
 from tests.agent.probes.process_terms import row
 from tests.fakes import FakeShell
@@ -126,9 +127,9 @@ async def test_it_is_a_sweep_with_a_heap_in_proportion_to_the_node() -> None:
         assert shell.calls == [("erlang:system_info", [Atom("process_count")])]
         return asked.max_heap_words
 
-    assert await heap_words(0) == processes.HEAP_WORDS
-    assert await heap_words(1_000_000) == processes.HEAP_WORDS + 1_000_000 * processes.HEAP_WORDS_PER_PROCESS
-    assert await heap_words((1 << 64) - 1) == processes.HEAP_WORDS + (1 << 27) * processes.HEAP_WORDS_PER_PROCESS
+    assert await heap_words(0) == HEAP_WORDS
+    assert await heap_words(1_000_000) == HEAP_WORDS + 1_000_000 * processes.HEAP_WORDS_PER_PROCESS
+    assert await heap_words((1 << 64) - 1) == HEAP_WORDS + (1 << 27) * processes.HEAP_WORDS_PER_PROCESS
 
 
 async def test_both_questions_share_one_deadline() -> None:
