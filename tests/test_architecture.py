@@ -30,7 +30,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("agent.preflight",),
     ("agent.node",),
     ("agent.probes.rows",),
-    ("agent.probes.processes", "agent.probes.supervisor_rows", "agent.probes.sweep"),
+    ("agent.probes.sweep",),
+    ("agent.probes.processes", "agent.probes.supervisor_rows"),
     ("agent.probes.binaries", "agent.probes.busy", "agent.probes.ets", "agent.probes.process"),
     (
         "agent.probes.applications",
