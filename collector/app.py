@@ -13,11 +13,12 @@ from collector import api, diagnostics, endpoints, problems
 from collector.fleet import Fleet
 from collector.models import Problem
 from collector.problems import ProblemError
+from collector.recording import Trends
 from collector.settings import Settings
 from collector.version import VERSION
 
 
-def create_app(fleet: Fleet, settings: Settings) -> FastAPI:
+def create_app(fleet: Fleet, settings: Settings, trends: Trends | None = None) -> FastAPI:
     """Put the routes before the fleet. Starting and stopping the fleet is `collector.serve`'s."""
     app = FastAPI(
         title="Beamwarden",
@@ -30,6 +31,7 @@ def create_app(fleet: Fleet, settings: Settings) -> FastAPI:
     )
     app.state.fleet = fleet
     app.state.settings = settings
+    app.state.trends = trends or Trends(fleet.nodes, settings)
     problems.install(app)
     app.add_middleware(GZipMiddleware)
     app.add_middleware(_HeadAsGet)

@@ -9,6 +9,9 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from collector.api import OF_A_NODE, PREFIX, Node, problems_of
 from collector.freshness import Asker
+from collector.models import NodeReference
+from collector.problems import ProblemError
+from collector.recording import Trends
 from collector.settings import Settings
 from collector.views import AnswerT, QueryT, View
 from collector.views.processes import (
@@ -25,6 +28,7 @@ from collector.views.processes import (
     ProcessesQuery,
     ProcessQuery,
 )
+from collector.views.trend import TrendAnswer, TrendQuery
 
 router = APIRouter(
     prefix=f"{PREFIX}/nodes/{{node}}",
@@ -42,6 +46,12 @@ async def _settings(request: Request) -> Settings:
 Wishes = Annotated[Settings, Depends(_settings)]
 
 
+async def _trends(request: Request) -> Trends:
+    trends = request.app.state.trends
+    assert isinstance(trends, Trends)
+    return trends
+
+
 async def _show(view: View[QueryT, AnswerT], node: Node, query: QueryT, settings: Settings) -> AnswerT:
     asker = Asker.PERSON if query.fresh else Asker.PROGRAM
     return view.answer(await node.answer(view.question(query, settings), asker), query)
@@ -51,6 +61,18 @@ async def _show(view: View[QueryT, AnswerT], node: Node, query: QueryT, settings
 async def show_processes(node: Node, query: Annotated[ProcessesQuery, Query()], settings: Wishes) -> ProcessesAnswer:
     """Say how many processes there are, how much memory they have, and which have most of it or the longest queues."""
     return await _show(PROCESSES, node, query, settings)
+
+
+@router.get("/trend", summary="The last hour")
+async def show_trend(
+    node: Node, query: Annotated[TrendQuery, Query()], trends: Annotated[Trends, Depends(_trends)]
+) -> TrendAnswer:
+    """Say how memory, processes, queues and watched tables have changed. The node is not asked, and may be gone."""
+    trend = trends.of_node.get(node.name)
+    if trend is None:
+        raise ProblemError(HTTPStatus.NOT_FOUND, "trend-off", "no trend is kept here: trend_interval_seconds is 0")
+    about = NodeReference.of(await node.look((), (), 0.0))
+    return TrendAnswer.of(trend.window(query.minutes * 60.0), about, trends.tables, trends.left_out)
 
 
 @router.get("/mailboxes", summary="The longest mailboxes")

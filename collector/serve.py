@@ -25,6 +25,7 @@ from collector.fleet import Fleet
 from collector.freshness import Budget
 from collector.instance import Instance
 from collector.load import load_options
+from collector.recording import Trends, record_trends
 from collector.settings import Address, Settings, SettingsError
 from collector.views.processes import SWEEP_MAILBOXES, SWEEP_PROCESSES
 from collector.vitals import log_vital_signs
@@ -67,9 +68,10 @@ def make_fleet(settings: Settings, cookie: Cookie, instance: Instance) -> Fleet:
 async def _serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str], listener: socket.socket) -> None:
     instance = Instance()
     fleet = make_fleet(settings, cookie, instance)
+    trends = Trends(fleet.nodes, settings)
     server = _Server(
         uvicorn.Config(
-            create_app(fleet, settings),
+            create_app(fleet, settings, trends),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -85,6 +87,7 @@ async def _serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str],
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(fleet)
         stack.enter_context(_in_background("vital signs", log_vital_signs(fleet, settings.vitals_interval_seconds)))
+        stack.enter_context(_in_background("trends", record_trends(fleet, trends)))
         stack.enter_context(_in_background("instance", instance.learn(environ)))
         serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
         _LOG.info("serving on http://%s", address, extra={"nodes": [*fleet.nodes], "pid": os.getpid()})

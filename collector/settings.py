@@ -94,6 +94,12 @@ def _no_truth(value: object) -> object:
     return value
 
 
+def _off_or_a_second(value: float) -> float:
+    if 0.0 < value < 1.0:
+        raise ValueError(f"{value:g} is less than a second")
+    return value
+
+
 def _to_target(value: object) -> Target:
     if not isinstance(value, str):
         raise ValueError("not a text")  # noqa: TRY004
@@ -220,6 +226,12 @@ class Settings(BaseModel):
     )
     vitals_interval_seconds: Annotated[float, BeforeValidator(_no_truth)] = Field(
         default=60.0, ge=1.0, le=86_400.0, description="seconds between two log lines of vital signs, 1 to 86400"
+    )
+    trend_interval_seconds: Annotated[float, BeforeValidator(_no_truth), AfterValidator(_off_or_a_second)] = Field(
+        default=10.0,
+        ge=0.0,
+        le=60.0,
+        description="seconds between two points of the last hour in /trend, 1 to 60, or 0 to keep none",
     )
     log_format: Literal["auto", "json", "text"] = Field(
         default="auto", description="json, text, or auto: text on a terminal, json elsewhere"

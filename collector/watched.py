@@ -63,6 +63,10 @@ class WatchedNode:
         """Ask the vital signs, and take the answers of all sweeps from whoever asked last, if they are not too old."""
         return await self._gather(self._vital.values(), self._sweeps, Asker.PROGRAM, deadline_seconds)
 
+    async def look(self, names: Iterable[str], sweeps: Iterable[Question], deadline_seconds: float) -> Snapshot:
+        """Ask these vital signs, and take the answers of these sweeps as a scrape does."""
+        return await self._gather([self._vital[name] for name in names], sweeps, Asker.PROGRAM, deadline_seconds)
+
     async def answer(self, question: Question, asker: Asker) -> Snapshot:
         """Answer one question, as fresh as this asker gets it."""
         return await self._gather([question], (), asker, question.deadline_seconds + 1.0)

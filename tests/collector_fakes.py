@@ -34,6 +34,7 @@ from agent.terms import FALSE, TRUE, UNDEFINED, Atom, Pid, Term
 from agent.ticks import DEFAULT_TICKS
 from collector.app import create_app
 from collector.fleet import Fleet
+from collector.recording import Trends
 from collector.settings import Settings
 from collector.snapshot import Answered, Failed, Outcome, Snapshot
 from collector.watched import WatchedNode
@@ -372,9 +373,11 @@ def fleet_down(*names: str) -> Fleet:
 
 
 @contextlib.asynccontextmanager
-async def serving(fleet: Fleet, settings: Settings | None = None) -> AsyncIterator[httpx.AsyncClient]:
+async def serving(
+    fleet: Fleet, settings: Settings | None = None, trends: Trends | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
     """Serve a fleet without a socket, and close it at the end; an error of the app becomes the answer it would be."""
-    transport = httpx.ASGITransport(create_app(fleet, settings or Settings()), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(create_app(fleet, settings or Settings(), trends), raise_app_exceptions=False)
     async with fleet, httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9750") as client:
         yield client
 

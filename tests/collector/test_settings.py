@@ -88,6 +88,7 @@ KINDS = {
     "max_scheduler_share": Kind("0.1", "0.2", "0.3", 0.1, 0.2, 0.3),
     "fresh_min_interval_seconds": Kind("1.5", "2.5", "3.5", 1.5, 2.5, 3.5),
     "vitals_interval_seconds": Kind("1.5", "2.5", "3.5", 1.5, 2.5, 3.5),
+    "trend_interval_seconds": Kind("1.5", "0", "3.5", 1.5, 0.0, 3.5),
     "log_format": Kind('"json"', "text", "auto", "json", "text", "auto"),
 }
 
@@ -281,6 +282,9 @@ WRONG = [
     Wrong("listen", "127.0.0.1:-1", "is no address with a port", "address:port"),
     Wrong("listen", "127.0.0.1:²", "is no address with a port", "address:port"),
     Wrong("insecure_no_auth", "perhaps", "valid boolean", "true to serve"),
+    Wrong("trend_interval_seconds", "0.5", "0.5 is less than a second", "1 to 60, or 0 to keep none"),
+    Wrong("trend_interval_seconds", "61", "less than or equal to 60", "1 to 60, or 0 to keep none"),
+    Wrong("trend_interval_seconds", "nan", "less than or equal to 60", "1 to 60, or 0 to keep none"),
     Wrong("vitals_interval_seconds", "0.5", "greater than or equal to 1", "1 to 86400"),
     Wrong("vitals_interval_seconds", "86401", "less than or equal to 86400", "1 to 86400"),
     Wrong("vitals_interval_seconds", "nan", "less than or equal to 86400", "1 to 86400"),
