@@ -174,8 +174,8 @@ def not_measured(tables: int) -> tuple[str, ...]:
     if not tables:
         return ()
     return (
-        f"{tables} tables are not measured: their counters are decentralized, and to ask more of these than were asked"
-        f" in {SLOW_SECONDS:g} s would hold up the node",
+        f"tables that are not measured, as their counters are decentralized and to ask more of these than were asked in"
+        f" {SLOW_SECONDS:g} s would hold up the node: {tables}",
     )
 
 

@@ -114,7 +114,8 @@ async def test_as_many_rows_of_a_watched_name_as_fit_are_shown() -> None:
 async def test_what_is_not_measured_is_said() -> None:
     found = await ets.ask(("slow",), FakeShell(swept(sums=((2, 20, 2_000, 3),), missed=40)), 1.0)
     assert not found.complete
-    assert found.left_out[0].startswith("40 tables are not measured")
+    assert found.left_out[0].startswith("tables that are not measured")
+    assert found.left_out[0].endswith(": 40")
     assert (found.watched[0].count, found.watched[0].not_measured) == (5, 3)
 
 

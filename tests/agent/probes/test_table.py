@@ -68,7 +68,8 @@ async def test_more_tables_than_are_listed_are_counted() -> None:
 async def test_tables_that_are_not_measured_are_counted_and_said() -> None:
     found = await ask(there((row(1), DETAILS), missed=30))
     assert (found.count, found.not_measured, found.complete) == (31, 30, False)
-    assert found.left_out[0].startswith("30 tables are not measured")
+    assert found.left_out[0].startswith("tables that are not measured")
+    assert found.left_out[0].endswith(": 30")
 
 
 async def test_a_table_that_does_not_exist_has_the_nearest_that_do() -> None:
