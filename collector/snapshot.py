@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias, TypeVar
 
-from agent.errors import AgentError
+from agent.errors import AgentError, DeadlineExceeded
 from agent.handshake import Identity
 from agent.names import Target
 from agent.probes import Result
@@ -17,6 +17,10 @@ _Kind = TypeVar("_Kind", bound=Result)
 
 class Bug(AgentError):
     """A probe met a bug of ours; the log has the details."""
+
+
+class UnderWay(DeadlineExceeded):
+    """The question is being answered, and nobody has an answer to it yet."""
 
 
 class TooSoon(AgentError):
@@ -31,8 +35,7 @@ class TooSoon(AgentError):
 class Answered:
     """A probe that has its result, when it was asked and how long that took.
 
-    ``cost_seconds`` is what its workers took of one scheduler of the node, as far as they measure themselves: those
-    that look at a handful of counters do not, and count for nothing.
+    ``cost_seconds`` is what it took of one scheduler of the node, as `collector.question` reckons.
     """
 
     result: Result
@@ -43,10 +46,16 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A probe that has none, and why."""
+    """A probe that has none, and why.
+
+    ``cost_seconds`` is the most that a sweep can have cost all the same. ``is_overrun``: it was still running when its
+    time was over, and so costs more than it ever did.
+    """
 
     error: AgentError
     duration_seconds: float
+    cost_seconds: float = 0.0
+    is_overrun: bool = False
 
 
 Outcome: TypeAlias = Answered | Failed
@@ -54,7 +63,11 @@ Outcome: TypeAlias = Answered | Failed
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One node at one moment. ``trouble`` is set, and nothing was asked, when it is not connected."""
+    """One node at one moment. ``trouble`` is set, and nothing was asked, when it is not connected.
+
+    ``outcomes`` are of what was asked now, ``shared`` of sweeps, whose answers may be from before.
+    ``costs`` has what each probe has cost the node so far, in seconds of one scheduler.
+    """
 
     target: Target
     collected_at: datetime
@@ -62,8 +75,9 @@ class Snapshot:
     peer: Identity | None = None
     trouble: AgentError | None = None
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
-    shared: Mapping[str, Outcome] = field(default_factory=dict)  # of sweeps; these may be from before
-    costs: Mapping[str, float] = field(default_factory=dict)  # seconds of one scheduler so far, by probe
+    shared: Mapping[str, Outcome] = field(default_factory=dict)
+    costs: Mapping[str, float] = field(default_factory=dict)
+    made_at: datetime | None = None  # when it was put together; what is older than that was there before
     internal_errors: int = 0  # bugs of ours that were met with this node so far
 
     @property
@@ -73,8 +87,15 @@ class Snapshot:
 
     @property
     def is_up(self) -> bool:
-        """Whether the node answered anything at all this time (a connection that stands says nothing of it)."""
+        """Whether the node answered anything at all this time.
+
+        A connection that stands says nothing of it, nor does the answer of a sweep, which may be from before.
+        """
         return any(isinstance(outcome, Answered) for outcome in self.outcomes.values())
+
+    def outcome(self, probe: str) -> Outcome | None:
+        """Return what became of a probe; None when it was not asked."""
+        return self.outcomes.get(probe) or self.shared.get(probe)
 
     def result(self, kind: type[_Kind]) -> _Kind | None:
         """Return the result of that kind, or None when its probe failed or was not asked."""
@@ -85,5 +106,5 @@ class Snapshot:
 
     def why_no(self, probe: str) -> AgentError | None:
         """Return why a probe has no result; None when it has one, or was not asked."""
-        outcome = self.outcomes.get(probe) or self.shared.get(probe)
+        outcome = self.outcome(probe)
         return outcome.error if isinstance(outcome, Failed) else self.trouble

@@ -362,7 +362,7 @@ MANY_ANSWERS: Mapping[str, Case] = {
 
 # --- a node that is watched ------------------------------------------------------------------------------------------
 
-_PROBES = Plan(snapshots=2, patches=(("collector.fleet.FAILURE_KEPT_SECONDS", 0.0),), measures_apart=True)
+_PROBES = Plan(snapshots=2, patches=(("collector.known.FAILURE_KEPT_SECONDS", 0.0),), measures_apart=True)
 HUGE_INTEGER = b"n\xff\0" + b"\xff" * 255
 NO_BUGS = frozenset({"UnexpectedAnswer", "AnswerTooLarge", "RemoteError", "WorkerDied", "ok"})
 

@@ -62,6 +62,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("collector.snapshot", "collector.load"),
     ("collector.flags",),
     ("collector.health", "collector.metrics", "collector.models", "collector.question"),
+    ("collector.known",),
     ("collector.views",),
     ("collector.views.processes", "collector.views.trend"),
     ("collector.watched", "collector.problems", "collector.render", "collector.render.parts"),

@@ -41,7 +41,7 @@ class ProbeAnswer(Answer):
     """What every answer of a view has."""
 
     cost_seconds: float = Field(
-        description="For how long it has occupied one scheduler of the node, as far as that is measured.",
+        description="For how long it has occupied one scheduler of the node, at the most, as its worker has measured.",
         examples=[0.0021],
     )
     complete: bool = Field(description="Whether nothing was left out.", examples=[True])
@@ -74,7 +74,7 @@ class NotFound(Exception):
 
 def head(snapshot: Snapshot, probe: str, left_out: Sequence[str] = ()) -> dict[str, object]:
     """Return the fields that every answer of a view has, for the one probe that answers it."""
-    outcome = snapshot.outcomes.get(probe)
+    outcome = snapshot.outcome(probe)
     cost_seconds = outcome.cost_seconds if isinstance(outcome, Answered) else 0.0
     return Answer.head(snapshot) | {
         "cost_seconds": round(cost_seconds, 6),
