@@ -14,6 +14,16 @@ from collector.problems import ProblemError
 from collector.recording import Trends
 from collector.settings import Settings
 from collector.views import AnswerT, QueryT, View
+from collector.views.applications import APPLICATIONS, ApplicationsAnswer, ApplicationsQuery
+from collector.views.governors import (
+    GOVERNOR,
+    GOVERNORS,
+    GovernorAnswer,
+    GovernorQuery,
+    GovernorsAnswer,
+    GovernorsQuery,
+)
+from collector.views.ports import PORTS, PortsAnswer, PortsQuery
 from collector.views.processes import (
     BUSY,
     MAILBOXES,
@@ -28,6 +38,15 @@ from collector.views.processes import (
     ProcessesQuery,
     ProcessQuery,
 )
+from collector.views.supervisors import (
+    SUPERVISOR,
+    SUPERVISORS,
+    SupervisorAnswer,
+    SupervisorQuery,
+    SupervisorsAnswer,
+    SupervisorsQuery,
+)
+from collector.views.tables import TABLE, TABLES, TableAnswer, TableQuery, TablesAnswer, TablesQuery
 from collector.views.trend import TrendAnswer, TrendQuery
 
 router = APIRouter(
@@ -91,3 +110,58 @@ async def show_busy(node: Node, query: Annotated[BusyQuery, Query()], settings: 
 async def show_process(node: Node, query: Annotated[ProcessQuery, Query()], settings: Wishes) -> ProcessAnswer:
     """Say what one process is and where it is, by its pid or registered name."""
     return await _show(PROCESS, node, query, settings)
+
+
+@router.get("/ets", summary="The largest tables")
+async def show_tables(node: Node, query: Annotated[TablesQuery, Query()], settings: Wishes) -> TablesAnswer:
+    """Say how many ETS tables there are, how large the watched ones are, and which have most memory or rows."""
+    return await _show(TABLES, node, query, settings)
+
+
+@router.get("/table", summary="One table")
+async def show_table(node: Node, query: Annotated[TableQuery, Query()], settings: Wishes) -> TableAnswer:
+    """Say what one ETS table is like, by its reference, or all of one name."""
+    return await _show(TABLE, node, query, settings)
+
+
+@router.get("/supervisors", summary="The supervision tree")
+async def show_supervisors(
+    node: Node, query: Annotated[SupervisorsQuery, Query()], settings: Wishes
+) -> SupervisorsAnswer:
+    """Say what every supervisor supervises, in which state, and how many restarts it has left."""
+    return await _show(SUPERVISORS, node, query, settings)
+
+
+@router.get("/supervisor", summary="One supervisor")
+async def show_supervisor(node: Node, query: Annotated[SupervisorQuery, Query()], settings: Wishes) -> SupervisorAnswer:
+    """Say the same of one supervisor and of what is below it, by its registered name or pid."""
+    return await _show(SUPERVISOR, node, query, settings)
+
+
+@router.get("/governors", summary="The governors")
+async def show_governors(node: Node, query: Annotated[GovernorsQuery, Query()], settings: Wishes) -> GovernorsAnswer:
+    """Say of the workers below the governors' supervisors whether they live, what waits for them and how old they are.
+
+    None of them is sent anything.
+    """
+    return await _show(GOVERNORS, node, query, settings)
+
+
+@router.get("/governor", summary="The state of one governor")
+async def show_governor(node: Node, query: Annotated[GovernorQuery, Query()], settings: Wishes) -> GovernorAnswer:
+    """Ask one gen_statem which state it is in, while it is idle. Of what it has only the name of its state is told."""
+    return await _show(GOVERNOR, node, query, settings)
+
+
+@router.get("/applications", summary="The applications")
+async def show_applications(
+    node: Node, query: Annotated[ApplicationsQuery, Query()], settings: Wishes
+) -> ApplicationsAnswer:
+    """Say which applications are there, in which versions, and which do not run although they should."""
+    return await _show(APPLICATIONS, node, query, settings)
+
+
+@router.get("/ports", summary="The ports with the longest queues")
+async def show_ports(node: Node, query: Annotated[PortsQuery, Query()], settings: Wishes) -> PortsAnswer:
+    """Say how many ports there are, and which have data waiting that the outside does not take."""
+    return await _show(PORTS, node, query, settings)

@@ -13,18 +13,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from agent.errors import NodeNameError, SettingError
 from agent.limits import DEFAULT_MAX_MEMORY_BYTES, MIN_MAX_MEMORY_BYTES
 from agent.names import NodeName, Target, parse_own_name
+from agent.probes.ets import DEFAULT_WATCH_TABLES
+from agent.probes.governors import DEFAULT_SUPERVISORS
 from agent.tls import Tls, is_server_name
 from collector.freshness import DEFAULT_FRESH_MIN_INTERVAL_SECONDS, DEFAULT_MAX_SCHEDULER_SHARE
 
 DEFAULT_PORT: Final = 9750
-# The incident playbook's, and those that TAI's code makes for the same.
-PLAYBOOK_TABLES: Final = (
-    "receipt_ledger",
-    "tai_receipts_store",
-    "tai_receipts_dedup",
-    "tai_receipts_chain",
-    "ggen_receipts",
-)
 
 
 class SettingsError(SettingError):
@@ -203,10 +197,11 @@ class Settings(BaseModel):
         default=(), description="registered names of supervisors that must run for /health to be ok"
     )
     watch_tables: Annotated[tuple[str, ...], BeforeValidator(_to_list)] = Field(
-        default=PLAYBOOK_TABLES, description="names of ETS tables that are always shown, and kept for an hour in /trend"
+        default=DEFAULT_WATCH_TABLES,
+        description="names of ETS tables that are always shown, and kept for an hour in /trend",
     )
     governor_supervisors: Annotated[tuple[str, ...], BeforeValidator(_to_list)] = Field(
-        default=("governance_sup",),
+        default=DEFAULT_SUPERVISORS,
         description="registered names of the supervisors that have the governors below them",
     )
     extra_supervisors: Annotated[tuple[str, ...], BeforeValidator(_to_list)] = Field(

@@ -12,27 +12,45 @@ from typing import TypeAlias
 
 from agent.expression import Shell
 from agent.probes import identity, memory, statistics, supervisors, system_info
+from agent.probes.applications import Applications
+from agent.probes.binaries import BinaryHolders, BinaryMemory
 from agent.probes.busy import Busy
+from agent.probes.ets import Tables
+from agent.probes.governor_ages import AgedGovernors
+from agent.probes.governors import GovernorState
 from agent.probes.identity import NodeIdentity
 from agent.probes.memory import Memory
+from agent.probes.ports import Ports
 from agent.probes.process import NoProcess, Process
 from agent.probes.processes import Mailboxes, Processes
 from agent.probes.statistics import Statistics
+from agent.probes.supervision_tree import SupervisionTree
 from agent.probes.supervisors import Supervisors
 from agent.probes.system_info import SystemInfo
+from agent.probes.table import FoundTables, NoTable
 from agent.probes.watched_tables import WatchedTables
 
 Result: TypeAlias = (
-    Busy
+    AgedGovernors
+    | Applications
+    | BinaryHolders
+    | BinaryMemory
+    | Busy
+    | FoundTables
+    | GovernorState
     | Mailboxes
     | Memory
     | NodeIdentity
     | NoProcess
+    | NoTable
+    | Ports
     | Process
     | Processes
     | Statistics
+    | SupervisionTree
     | Supervisors
     | SystemInfo
+    | Tables
     | WatchedTables
 )
 Probe: TypeAlias = Callable[[Shell, float], Awaitable[Result]]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from agent.expression import Shell
 from agent.probes import busy, process, processes
@@ -21,6 +21,8 @@ from collector.views import DEFAULT_LIMIT, Limit, NotFound, ProbeAnswer, Query, 
 
 class ProcessAnswerRow(BaseModel):
     """One process. Null: it has none, or the node does not tell."""
+
+    model_config = ConfigDict(from_attributes=True)
 
     pid: str = Field(examples=["<0.123.0>"])
     name: str | None = Field(description="Its registered name.", examples=["receipt_store"])
