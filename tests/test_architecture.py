@@ -63,6 +63,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("collector.snapshot", "collector.load"),
     ("collector.flags",),
     ("collector.health", "collector.metrics", "collector.models", "collector.question"),
+    ("collector.known",),
     ("collector.views",),
     (
         "collector.views.applications",
