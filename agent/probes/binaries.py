@@ -123,6 +123,8 @@ async def ask_holders(shell: Shell, deadline_seconds: float) -> BinaryHolders:
                 tuple(holders),
                 _left_out(holders[:COUNTED]),
             )
+        case Atom(name="not_told"):
+            raise UnexpectedAnswer("this release does not tell what binaries a process refers to as those before did")
     raise UnexpectedAnswer("the node gives something else for who keeps binaries than was asked for")
 
 

@@ -133,6 +133,11 @@ async def test_a_sweep_that_fails_says_why(error: Exception) -> None:
         await binaries.ask_holders(FakeShell(error), 1.0)
 
 
+async def test_a_release_that_has_no_estimates_is_not_one_without_binaries() -> None:
+    with pytest.raises(UnexpectedAnswer, match="this release"):
+        await binaries.ask_holders(FakeShell(Atom("not_told")), 1.0)
+
+
 async def test_a_connection_that_is_lost_while_counting_is_no_answer() -> None:
     with pytest.raises(ConnectionLost):
         await ask((9, row(9)), counts=[ConnectionLost("gone")])
