@@ -65,7 +65,7 @@ class Ports:
 async def ask(shell: Shell, deadline_seconds: float) -> Ports:
     """Look at the queue of every port.
 
-    Cost: 0.3 us for each port, and up to half a second of waiting when one is at work or hangs. A port answers when its
+    Cost: 1 us for each port, and up to half a second of waiting when one is at work or hangs. A port answers when its
     driver lets go of it (``erts_port_info`` in OTP's ``io.c``).
     """
     answer = await evaluate_over_all(
