@@ -1,8 +1,9 @@
 """`make bench`: how fast we are, beside something that does the same on the same machine in the same minute.
 
-Small calls are measured beside a native hidden Erlang node, the codec beside pickle. Look at the ratios: rates differ
-between machines, and on a shared one from minute to minute, which both sides feel alike. Each rate is the median of
-rounds in which both sides take turns. Nothing is judged here: compare a run without your change and one with it.
+Small calls are measured beside a native hidden Erlang node, sweeps beside a module loaded on the node, the codec beside
+pickle. Look at the ratios: rates differ between machines, and on a shared one from minute to minute, which both sides
+feel alike. Each rate is the median of rounds in which both sides take turns. Nothing is judged here: compare a run
+without your change and one with it. RESULTS.md has one from a quiet moment.
 """
 
 from __future__ import annotations
@@ -10,15 +11,25 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.calls import TOGETHER, measure_calls
 from benchmarks.codec import measure_codec
+from benchmarks.resident import TENTHS, measure_resident
+from benchmarks.sweeps import measure_sweeps
 from erlang_fixtures.beam import otp25, otp28
+
+QUICK_SIZES = (1_000, 10_000, 100_000)
+ALL_SIZES = (*QUICK_SIZES, 1_000_000)
+SWEEPS = """\
+Sweeps in ms: of memory and mailboxes, ours (from Python) and compiled (on the node); of mailboxes alone, and the bare
+zipwith. How many times as long it takes to ask one process after the other. KiB on the wire. The 99th percentile of a
+ping on the node in ms, at rest and while we sweep without end."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="make bench", description="Measure small calls and the codec.")
+    parser = argparse.ArgumentParser(prog="make bench", description="Measure small calls, sweeps and the codec.")
     parser.add_argument("--rounds", type=int, default=9, help="rounds for each figure (default: %(default)s)")
     parser.add_argument(
         "--calls", type=int, default=1_000, help=f"in each round, a multiple of {TOGETHER} (default: %(default)s)"
@@ -26,23 +37,82 @@ def main() -> None:
     parser.add_argument(
         "--milliseconds", type=int, default=50, help="of each round of the codec, at least (default: %(default)s)"
     )
+    parser.add_argument(
+        "--sizes", type=parse_sizes, default=QUICK_SIZES, help="of the nodes that are swept: 1000,10000, or all"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=2.0, help="for which a node pings itself (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--sweeps", type=int, default=1_000, help="over which our memory is watched (default: %(default)s)"
+    )
     arguments = parser.parse_args()
     if arguments.rounds < 1 or arguments.calls < TOGETHER or arguments.calls % TOGETHER:
         parser.error(f"--rounds is at least 1, and --calls a multiple of {TOGETHER}")
     system_erl = otp25()
     if system_erl is None:
         sys.exit("bench: there is no erl on PATH; run make setup.")
+    if arguments.sweeps < TENTHS or arguments.seconds <= 0:
+        parser.error(f"--sweeps is at least {TENTHS}, and --seconds more than 0")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that both nodes and their folders go with us
     print_calls(system_erl, arguments.calls, arguments.rounds)
+    print_sweeps(system_erl, arguments.sizes, arguments.rounds, arguments.seconds)
+    print_memory(system_erl, arguments.sweeps)
     print_codec(arguments.rounds, arguments.milliseconds / 1000)
+
+
+def parse_sizes(text: str) -> tuple[int, ...]:
+    """Read ``1000,10000``, or ``all``. Raises ValueError, which argparse turns into an error for a person."""
+    sizes = ALL_SIZES if text == "all" else tuple(sorted(int(size) for size in text.split(",")))
+    if sizes[0] < 1:
+        raise ValueError(text)
+    return sizes
+
+
+def releases(system_erl: Path) -> Iterator[tuple[str, Path]]:
+    """The releases that are here; of one that is not, say so."""
+    for release, erl in (("OTP 25", system_erl), ("OTP 28", otp28())):
+        if erl is None:
+            print_row(f"{release}: not on this machine")
+        else:
+            yield release, erl
+
+
+def print_sweeps(system_erl: Path, sizes: Sequence[int], rounds: int, ping_seconds: float) -> None:
+    print(SWEEPS)
+    row = "{:<18}" + "{:>10}" * 10
+    heads = ("ours", "compiled", "ratio", "mailboxes", "bare", "ratio", "one each", "KiB", "at rest", "sweeping")
+    print(row.format("processes", *heads))
+    for release, erl in releases(system_erl):
+        for times in measure_sweeps(erl, system_erl, sizes, rounds, ping_seconds):
+            print(
+                row.format(
+                    f"{release}, {times.processes:,}",
+                    *(f"{seconds * 1000:,.1f}" for seconds in (times.ours, times.compiled)),
+                    f"{times.ours / times.compiled:.2f}",
+                    *(f"{seconds * 1000:,.1f}" for seconds in (times.mailboxes, times.bare)),
+                    f"{times.mailboxes / times.bare:.2f}",
+                    f"{times.one_by_one / times.ours:,.0f}",
+                    f"{times.wire_bytes / 1024:.1f}",
+                    *(f"{seconds * 1000:.2f}" for seconds in (times.ping_at_rest, times.ping_while_sweeping)),
+                ),
+                flush=True,
+            )
+    print()
+
+
+def print_memory(system_erl: Path, sweeps: int) -> None:
+    tenth = sweeps // TENTHS
+    print_row("our resident memory in MiB", f"{tenth:,} sweeps", f"{tenth * 5:,}", f"{tenth * TENTHS:,}")
+    for release, erl in releases(system_erl):
+        peaks = measure_resident(erl, sweeps)
+        print_row(f"{release}, the most of it", *(f"{peaks[index] / (1 << 20):.1f}" for index in (0, 4, 9)))
+    print()
 
 
 def print_calls(system_erl: Path, calls: int, rounds: int) -> None:
     print_row("erlang:node/0, calls a second", "ours", "native", "ours/native")
-    for release, erl in (("OTP 25", system_erl), ("OTP 28", otp28())):
-        if erl is None:
-            print_row(f"{release}: not on this machine")
-            continue
+    for release, erl in releases(system_erl):
         for rates in measure_calls(erl, system_erl, calls, rounds):
             ratio = f"{rates.ours / rates.native:.2f}"
             print_row(f"{release}, {rates.way}", f"{rates.ours:,.0f}", f"{rates.native:,.0f}", ratio)

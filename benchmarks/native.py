@@ -55,10 +55,17 @@ class NativeNode:
 
 
 @contextmanager
+def compiled(erl: Path, source: Path) -> Iterator[str]:
+    """Compile an Erlang module for as long as the block lasts, which is told the folder that it is in."""
+    with tempfile.TemporaryDirectory(prefix="native-") as ebin:
+        subprocess.run([erl.with_name("erlc"), "-Werror", "-o", ebin, source], check=True)
+        yield ebin
+
+
+@contextmanager
 def native_node(erl: Path, beam: Beam) -> Iterator[NativeNode]:
     """Start the native node, connected to ``beam``, and end it whatever happens."""
-    with tempfile.TemporaryDirectory(prefix="native-") as ebin:
-        subprocess.run([erl.with_name("erlc"), "-Werror", "-o", ebin, SOURCE], check=True)
+    with compiled(erl, SOURCE) as ebin:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("ERL_")}
         process = subprocess.Popen(
             [erl, *_arguments(beam, ebin)],

@@ -15,13 +15,19 @@ ROOT = Path(__file__).parent.parent.parent
 DEADLINE_SECONDS = 120
 
 
+SIZES = ("1,000", "2,000")
+SHORT = ("--rounds=1", "--calls=100", "--milliseconds=1", "--sizes=2000,1000", "--seconds=0.05", "--sweeps=10")
+NUMBERS = r"  +[\d,.]+(?: +[\d,.]+)*"
+
+
 def test_the_benchmarks_print_a_row_for_everything_they_measure() -> None:
-    command = [sys.executable, "-m", "benchmarks", "--rounds", "1", "--calls", "100", "--milliseconds", "1"]
+    command = [sys.executable, "-m", "benchmarks", *SHORT]
     printed = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=True
     ).stdout
-    heads = re.findall(r"^(\S.*?)  +[\d,.]+(?: +[\d,.]+)*$", printed, re.MULTILINE)
-    calls = [head for head in heads if head.startswith("OTP 25")]
-    codec = [head for head in heads if head.startswith(("encode ", "decode "))]
-    assert calls == ["OTP 25, one after another", "OTP 25, 100 at once"]
-    assert len(codec) == len(set(codec)) == 10
+    rows = dict(re.findall(rf"^(\S.*?)({NUMBERS})$", printed, re.MULTILINE))
+    of_25 = {head.removeprefix("OTP 25, "): numbers for head, numbers in rows.items() if head.startswith("OTP 25")}
+    assert list(of_25) == ["one after another", "100 at once", *SIZES, "the most of it"]
+    assert [len(of_25[size].split()) for size in SIZES] == [10, 10]
+    codec = [head for head in rows if head.startswith(("encode ", "decode "))]
+    assert len(codec) == 10
