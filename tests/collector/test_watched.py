@@ -7,12 +7,16 @@ import pytest
 
 from agent.batch import Caller
 from agent.errors import ConnectionLost, DeadlineExceeded, NodeUnreachable, RemoteError
+from agent.expression import Evaluated, Expression, Shell
 from agent.probes import Probe, Result, identity, memory
-from agent.terms import Atom
+from agent.probes.processes import Mailboxes, Queues
+from agent.terms import Atom, Term
 from collector import question as question_module
 from collector import watched as watched_module
-from collector.known import FAILURE_KEPT_SECONDS
-from collector.snapshot import Answered, Bug, Snapshot
+from collector.freshness import Asker, Budget
+from collector.known import FAILURE_KEPT_SECONDS, STALE_SECONDS
+from collector.question import CALL_SECONDS, EVALUATION_SECONDS, Question
+from collector.snapshot import Answered, Bug, Failed, Snapshot, TooSoon, UnderWay
 from collector.watched import WatchedNode
 from tests.collector_fakes import (
     CREATION,
@@ -35,6 +39,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     clock = FakeClock()
     for module in (question_module, watched_module):
         monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(question_module, "BETWEEN_LOOKS_SECONDS", 0.0)
     return clock
 
 
@@ -301,3 +306,221 @@ async def test_closing_ends_the_questions_and_tells_those_who_wait(session: Fake
     for snapshot in await asyncio.gather(*askers):
         assert isinstance(snapshot.why_no("memory"), ConnectionLost)
         assert reason(snapshot) == "beamwarden is shutting down"
+
+
+# -------------------------------------------------------------------------------------------------------------- sweeps
+
+
+COUNT = Expression("count", "length(processes())")
+
+
+async def count(shell: Shell, deadline_seconds: float) -> Mailboxes:
+    found = await shell.evaluate(COUNT, {}, deadline_seconds=deadline_seconds)
+    assert isinstance(found.value, int)
+    return Mailboxes(Queues(found.value, 0, 0, {}), ())
+
+
+MAILBOXES = Question("mailboxes", count, is_sweep=True)
+
+
+@pytest.fixture
+def swept(node: FakeNode, session: FakeSession) -> WatchedNode:
+    """One node, one vital sign and one sweep, which counts how often it was asked."""
+    numbers = iter(range(1, 1000))
+    session.evaluations["count"] = lambda _bindings: Evaluated(next(numbers), worker_seconds=0.02, reductions=1_000_000)
+    return WatchedNode(node, {"memory": memory.ask}, lambda: None, (MAILBOXES,))
+
+
+def counted(snapshot: Snapshot) -> int | None:
+    """Which answer to the sweep this is: the first, the second."""
+    found = snapshot.result(Mailboxes)
+    return None if found is None else found.queues.processes
+
+
+async def test_scrapes_and_people_share_the_answer_of_a_sweep(swept: WatchedNode, clock: FakeClock) -> None:
+    first = await swept.scrape(PATIENCE_SECONDS)
+    clock.now += 3
+    person = await swept.answer(MAILBOXES, Asker.PERSON)
+    other = await swept.scrape(PATIENCE_SECONDS)
+    assert [counted(one) for one in (first, person, other)] == [1, 1, 1]
+
+
+async def test_a_person_has_it_asked_anew_and_a_scrape_takes_that(swept: WatchedNode, clock: FakeClock) -> None:
+    await swept.scrape(PATIENCE_SECONDS)
+    clock.now += 6
+    assert counted(await swept.scrape(PATIENCE_SECONDS)) == 1
+    assert counted(await swept.answer(MAILBOXES, Asker.PERSON)) == 2
+    assert counted(await swept.scrape(PATIENCE_SECONDS)) == 2
+
+
+async def test_an_answer_says_when_it_was_asked_for_and_not_when_it_was_given(
+    swept: WatchedNode, clock: FakeClock
+) -> None:
+    first = await swept.answer(MAILBOXES, Asker.PERSON)
+    clock.now += 3
+    second = await swept.answer(MAILBOXES, Asker.PERSON)
+    assert second.collected_at == first.collected_at
+    assert first.made_at is not None
+    assert second.made_at is not None
+    assert first.collected_at <= first.made_at < second.made_at
+
+
+async def test_the_moment_of_a_scrape_is_that_of_the_vital_signs(swept: WatchedNode) -> None:
+    first = await swept.scrape(PATIENCE_SECONDS)
+    second = await swept.scrape(PATIENCE_SECONDS)
+    assert counted(second) == 1
+    asked = second.outcome("memory")
+    assert isinstance(asked, Answered)
+    assert second.collected_at == asked.asked_at > first.collected_at
+
+
+async def test_a_node_is_not_up_because_of_what_it_said_before(swept: WatchedNode, session: FakeSession) -> None:
+    assert (await swept.scrape(PATIENCE_SECONDS)).is_up
+    session.behaviours["erlang:memory"] = REFUSAL
+    snapshot = await swept.scrape(PATIENCE_SECONDS)
+    assert counted(snapshot) == 1
+    assert not snapshot.is_up
+
+
+async def test_a_scrape_that_cannot_wait_for_the_first_sweep_says_that_it_is_under_way(
+    swept: WatchedNode, session: FakeSession
+) -> None:
+    session.hold()
+    snapshot = await swept.scrape(AT_ONCE)
+    assert isinstance(snapshot.why_no("mailboxes"), UnderWay)
+    assert reason(snapshot, "mailboxes") == f"mailboxes of {NODE} is under way for 0.01 s, and there is no answer yet"
+    session.release()
+    assert counted(await swept.scrape(PATIENCE_SECONDS)) == 1
+
+
+@pytest.mark.parametrize(("age_seconds", "given"), [(60.0, 1), (STALE_SECONDS + 1, None)])
+async def test_a_scrape_that_cannot_wait_gets_the_answer_before_if_it_is_any_good(
+    swept: WatchedNode, session: FakeSession, clock: FakeClock, age_seconds: float, given: int | None
+) -> None:
+    before = await swept.scrape(PATIENCE_SECONDS)
+    clock.now += age_seconds
+    session.hold()
+    snapshot = await swept.scrape(AT_ONCE)
+    assert counted(snapshot) == given
+    assert snapshot.outcome("mailboxes") == before.outcome("mailboxes") or given is None
+    session.release()
+    assert counted(await swept.scrape(PATIENCE_SECONDS)) == 2
+
+
+async def test_a_sweep_goes_on_when_everybody_who_waited_has_hung_up(
+    swept: WatchedNode, session: FakeSession, node: FakeNode
+) -> None:
+    session.hold()
+    person = asyncio.create_task(swept.answer(MAILBOXES, Asker.PERSON))
+    await session.was_called()
+    person.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await person
+    scrape = asyncio.create_task(swept.scrape(PATIENCE_SECONDS))
+    await node.was_asked(2)
+    session.release()
+    assert counted(await scrape) == 1
+    assert session.calls.count("count") == 1
+
+
+async def test_what_cannot_be_asked_again_yet_is_a_failure_of_its_own(swept: WatchedNode, clock: FakeClock) -> None:
+    other = Question("mailboxes", count, "other arguments", is_sweep=True)
+    await swept.answer(MAILBOXES, Asker.PERSON)
+    clock.now += 0.25
+    late = await swept.answer(other, Asker.PERSON)
+    why = late.why_no("mailboxes")
+    assert isinstance(why, TooSoon)
+    assert why.retry_after_seconds == 0.75
+
+
+async def test_the_costs_of_everybody_add_up(swept: WatchedNode, session: FakeSession, clock: FakeClock) -> None:
+    assert (await swept.scrape(PATIENCE_SECONDS)).costs == pytest.approx(
+        {"memory": CALL_SECONDS, "mailboxes": 0.02 + EVALUATION_SECONDS}
+    )
+    clock.now += 6
+    asked = await swept.answer(MAILBOXES, Asker.PERSON)
+    assert asked.costs["mailboxes"] == pytest.approx(2 * (0.02 + EVALUATION_SECONDS))
+    session.behaviours["erlang:memory"] = REFUSAL
+    assert (await ask(swept)).costs["memory"] == CALL_SECONDS
+
+
+async def test_the_costs_are_told_also_of_a_node_that_is_down(swept: WatchedNode, node: FakeNode) -> None:
+    await swept.scrape(PATIENCE_SECONDS)
+    node.disconnect(NodeUnreachable("gone"))
+    assert (await swept.scrape(PATIENCE_SECONDS)).costs.keys() == {"memory", "mailboxes"}
+
+
+async def test_what_no_worker_has_measured_has_no_cost(node: FakeNode, session: FakeSession) -> None:
+    session.behaviours["erlang:memory"] = REFUSAL
+    assert (await ask(with_probes(node, memory=memory.ask))).costs == {}
+
+
+async def test_another_life_of_the_node_is_asked_anew(swept: WatchedNode, session: FakeSession, node: FakeNode) -> None:
+    await swept.scrape(PATIENCE_SECONDS)
+    new_session = FakeSession(creation=CREATION + 1)
+    new_session.evaluations = session.evaluations
+    node.connect(new_session)
+    snapshot = await swept.scrape(PATIENCE_SECONDS)
+    assert counted(snapshot) == 2
+    assert snapshot.peer == new_session.peer
+
+
+async def test_another_connection_to_the_same_life_shares_its_answers(
+    swept: WatchedNode, session: FakeSession, node: FakeNode
+) -> None:
+    await swept.scrape(PATIENCE_SECONDS)
+    new_session = FakeSession()
+    node.connect(new_session)
+    assert counted(await swept.scrape(PATIENCE_SECONDS)) == 1
+    assert "count" not in new_session.calls
+
+
+async def test_who_asked_a_life_that_is_over_is_not_answered_by_the_next(
+    swept: WatchedNode, session: FakeSession, node: FakeNode
+) -> None:
+    session.hold()
+    old = asyncio.create_task(swept.look((), (MAILBOXES,), 0.25))
+    await session.was_called()
+    new_session = FakeSession(creation=CREATION + 1)
+    new_session.evaluations = session.evaluations
+    node.connect(new_session)
+    assert counted(await swept.scrape(PATIENCE_SECONDS)) == 1
+    snapshot = await old
+    assert counted(snapshot) is None
+    assert snapshot.peer == session.peer
+    await swept.close()
+
+
+async def test_ten_thousand_lookups_leave_nothing_behind(node: FakeNode, session: FakeSession) -> None:
+    watched = with_probes(node, memory=memory.ask)
+
+    async def fail(shell: Shell, deadline_seconds: float) -> Result:
+        await shell.call("erlang", "memory", [], deadline_seconds=deadline_seconds)
+        raise REFUSAL
+
+    for number in range(10_000):
+        snapshot = await watched.answer(Question("process", fail, f"name_{number}"), Asker.PERSON)
+        assert snapshot.why_no("process") is REFUSAL
+    assert sum(len(part) for part in vars(watched).values() if isinstance(part, dict)) == 1  # its one vital sign
+    assert len(session.calls) == 10_000
+
+
+async def test_a_sweep_that_fails_is_told_to_all_and_not_asked_again_for_programs(
+    swept: WatchedNode, session: FakeSession, clock: FakeClock
+) -> None:
+    def killed(_bindings: object) -> Term:
+        clock.now += 0.5
+        raise REFUSAL
+
+    session.evaluations["count"] = killed
+    snapshots = [await swept.scrape(PATIENCE_SECONDS) for _ in range(3)]
+    assert {snapshot.why_no("mailboxes") for snapshot in snapshots} == {REFUSAL}
+    clock.now += Budget().interval_seconds("mailboxes", 0.5) - 1
+    await swept.scrape(PATIENCE_SECONDS)
+    assert session.calls.count("count") == 1
+    clock.now += 1
+    await swept.scrape(PATIENCE_SECONDS)
+    assert session.calls.count("count") == 2
+    found = snapshots[0].outcome("mailboxes")
+    assert isinstance(found, Failed)
+    assert found.cost_seconds == 0.5
