@@ -39,7 +39,7 @@ app = typer.Typer(
     repeated=["node"],
 )
 def serve(flags: dict[str, object], config: Path | None) -> None:
-    """Join the nodes as a hidden node and serve what they answer, until told to end."""
+    """Join the nodes and serve what they answer, until told to end."""
     settings = load_settings(flags, os.environ, config)
     if not settings.node:
         raise SettingsError(f"--node: none is given; it should be {describe('node')}")

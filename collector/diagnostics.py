@@ -15,6 +15,7 @@ from collector.recording import Trends
 from collector.settings import Settings
 from collector.views import AnswerT, QueryT, View
 from collector.views.applications import APPLICATIONS, ApplicationsAnswer, ApplicationsQuery
+from collector.views.binaries import BINARIES, BinariesAnswer, BinariesQuery
 from collector.views.governors import (
     GOVERNOR,
     GOVERNORS,
@@ -165,3 +166,9 @@ async def show_applications(
 async def show_ports(node: Node, query: Annotated[PortsQuery, Query()], settings: Wishes) -> PortsAnswer:
     """Say how many ports there are, and which have data waiting that the outside does not take."""
     return await _show(PORTS, node, query, settings)
+
+
+@router.get("/binaries", summary="Binaries outside of heaps")
+async def show_binaries(node: Node, query: Annotated[BinariesQuery, Query()], settings: Wishes) -> BinariesAnswer:
+    """Say how much memory binaries take, and, on request, which processes hold them."""
+    return await _show(BINARIES, node, query, settings)

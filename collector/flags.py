@@ -20,24 +20,30 @@ CONNECTION: Final = tuple(
 )
 
 _MORE_HELP: Final = {"epmd_port": describe("epmd_port") + " (default: ERL_EPMD_PORT, or 4369)"}
-_CONFIG: Final = Annotated[
-    Path | None,
-    typer.Option("--config", readable=False, help="the settings file (default: beamwarden.toml here, if it exists)"),
-]
+_CONFIG_HELP: Final = "the settings file (default: beamwarden.toml here, if it exists)"
 
 
 def with_settings(
-    names: Sequence[str], *, more_help: Mapping[str, str] | None = None, repeated: Sequence[str] = ()
+    names: Sequence[str],
+    *,
+    more_help: Mapping[str, str] | None = None,
+    repeated: Sequence[str] = (),
+    panels: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command an option for each of these settings, and ``--config``.
 
     The command gets those that were given as its first argument, a dictionary, and the file as its second. Options of
     its own stand behind these two. ``more_help`` replaces the description of a setting, ``repeated`` are those that may
-    be given several times.
+    be given several times, ``panels`` says below which heading of the help an option stands, if not with the command's.
     """
     help_of = {name: describe(name) for name in names} | _MORE_HELP | dict(more_help or {})
-    options = [_option(name, help_of[name], is_repeated=name in repeated) for name in names]
-    options.append(inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_CONFIG))
+    panel_of = panels or {}
+    options = [_option(name, help_of[name], is_repeated=name in repeated, panel=panel_of.get(name)) for name in names]
+    config = Annotated[
+        Path | None,
+        typer.Option("--config", readable=False, help=_CONFIG_HELP, rich_help_panel=panel_of.get("config")),
+    ]
+    options.append(inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=config))
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = list(inspect.signature(command, eval_str=True).parameters.values())[2:]
@@ -57,10 +63,11 @@ def with_settings(
     return decorate
 
 
-def _option(name: str, help_text: str, *, is_repeated: bool) -> inspect.Parameter:
+def _option(name: str, help_text: str, *, is_repeated: bool, panel: str | None) -> inspect.Parameter:
     # Texts, also of numbers: the settings say what is wrong with one, in the same words wherever it stood.
     kind: type = list[str] if is_repeated else str
     if Settings.model_fields[name].annotation is bool:
         kind, help_text = bool, help_text.removeprefix("true to ").removesuffix(", else false")
-    annotation = Annotated[Optional[kind], typer.Option(flag_of(name), help=help_text)]  # type: ignore[valid-type]  # noqa: UP045  # a type that is known only now
+    option = typer.Option(flag_of(name), help=help_text, rich_help_panel=panel)
+    annotation = Annotated[Optional[kind], option]  # type: ignore[valid-type]  # noqa: UP045  # a type that is known only now
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

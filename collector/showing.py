@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
 import typer
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
@@ -22,8 +22,12 @@ from collector.client import ClientError, Collector, Direct, Source
 from collector.flags import CONNECTION, with_settings
 from collector.load import load_cookie, load_options, load_settings
 from collector.models import NodeAnswer
+from collector.settings import SettingsError
+from collector.views import QueryT
 
 WATCH_SECONDS: Final = 2.0
+# Elsewhere than on a terminal no line is broken: what comes behind a pipe looks at lines.
+CELLS_OF_A_PIPE: Final = 10_000
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -44,10 +48,12 @@ _MANNER: Final = (
         "interval",
         float,
         default=WATCH_SECONDS,
-        option=typer.Option("--interval", min=0.5, max=3600.0, help="seconds between two questions of --watch"),
+        option=typer.Option("--interval", min=0.5, max=3600.0, metavar="SECONDS", help="how often, with --watch"),
     ),
 )
 _COLLECTOR: Final = ("url", "id_token", "node")
+_WHOM: Final = "Whom to ask (without these the collector on this machine)"
+_HOW: Final = "How a node is asked itself, with --node"
 _NODE_HELP: Final = "ask this node itself, as name@host or name@host:port; with --url: the collector's node"
 
 
@@ -57,7 +63,12 @@ def asking(*more_settings: str) -> Callable[[Callable[..., None]], Callable[...,
     The command gets a `Source` and a `Manner`; options of its own stand behind these two. ``more_settings`` are those
     that matter to its question when a node is asked itself.
     """
-    add_settings = with_settings([*_COLLECTOR, *CONNECTION, *more_settings], more_help={"node": _NODE_HELP})
+    add_settings = with_settings(
+        [*_COLLECTOR, *more_settings, *CONNECTION],
+        more_help={"node": _NODE_HELP},
+        panels=dict.fromkeys((*more_settings, *CONNECTION), _HOW)
+        | dict.fromkeys((*_COLLECTOR, "cookie_file", "config"), _WHOM),
+    )
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         def run(flags: dict[str, object], config: Path | None, **given: object) -> None:
@@ -107,6 +118,14 @@ class Manner:
         return cls(bool(is_json), interval_seconds if is_watch else None)
 
 
+def query_of(kind: type[QueryT], **given: str) -> QueryT:
+    """Make the query of what was typed. Raises `SettingsError` for what can be no name of anything."""
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        raise SettingsError("\n".join(f"{each['loc'][0]}: {each['msg']}" for each in error.errors())) from None
+
+
 def show(ask: Callable[[], _Model], draw: Callable[[_Model], RenderableType], manner: Manner) -> None:
     """Ask and show; with an interval for ever. Raises `ClientError`, when it is to be shown once."""
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -119,18 +138,23 @@ def show(ask: Callable[[], _Model], draw: Callable[[_Model], RenderableType], ma
         if manner.is_json:
             print(answer.model_dump_json(indent=2), flush=True)  # noqa: T201  # the answer is what was asked for
         else:
-            Console().print(draw(answer))
+            _console().print(draw(answer))
     except OSError as error:
         raise ClientError(f"the answer cannot be written: {error.strerror}") from None
     if isinstance(answer, NodeAnswer) and answer.trouble is not None:
         sys.exit(1)
 
 
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=CELLS_OF_A_PIPE)
+
+
 def _watch(
     ask: Callable[[], _Model], draw: Callable[[_Model], RenderableType], interval_seconds: float, *, is_json: bool
 ) -> None:
     """Show the latest answer until Ctrl-C. One that fails is told in its place: the next may succeed."""
-    console = Console()
+    console = _console()
     try:
         if is_json or not console.is_terminal:
             while True:

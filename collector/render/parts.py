@@ -4,35 +4,46 @@ from __future__ import annotations
 
 from typing import Final
 
-from rich import box
-from rich.bar import Bar
 from rich.table import Table
 from rich.text import Text
 
 from collector.models import Answer
+from collector.render.listing import Listing, Share
 from collector.views import ProbeAnswer
 
-BAR_CELLS: Final = 24
+# Where a process of a behaviour waits for something to do.
+_IDLE_LOOPS: Final = frozenset(
+    {
+        "erlang:hibernate",
+        "gen_event:fetch_msg",
+        "gen_server:loop",
+        "gen_server:loop_hibernate",
+        "gen_statem:loop",
+        "gen_statem:loop_hibernate",
+        "gen_statem:loop_receive",
+    }
+)
 COST_TO_TELL_SECONDS: Final = 0.1  # of one scheduler: from here on a person should know what a look costs
 
 
-def listing(*columns: str, numbers: tuple[str, ...] = (), folds: tuple[str, ...] = ()) -> Table:
-    """Begin a table. ``numbers`` are right-aligned; only what is named in ``folds`` gives way in a narrow terminal."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for column in columns:
-        folding = column in folds
-        table.add_column(
-            column,
-            justify="right" if column in numbers else "left",
-            no_wrap=not folding,
-            overflow="fold" if folding else "ellipsis",
-        )
-    return table
+def listing(
+    *columns: str, numbers: tuple[str, ...] = (), folds: tuple[str, ...] = (), clips: tuple[str, ...] = ()
+) -> Listing:
+    """Begin a table: see `Listing`."""
+    return Listing(columns, numbers, folds, clips)
 
 
-def bar(part: float, whole: float) -> Bar:
+def facts_table() -> Table:
+    """Begin a list of facts about one thing: a word for each, and what it is."""
+    facts = Table(box=None, show_header=False, pad_edge=False)
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    return facts
+
+
+def bar(part: float, whole: float) -> Share:
     """Draw a share."""
-    return Bar(1.0, 0.0, part / whole if whole > 0 else 0.0, width=BAR_CELLS, color="cyan")
+    return Share(min(1.0, part / whole) if whole > 0 else 0.0)
 
 
 def head_of(answer: Answer) -> Text:
@@ -58,6 +69,11 @@ def cell(text: str | None, style: str = "") -> Text:
     return Text("-", "dim") if text is None else Text(printable(text), style)
 
 
+def is_idle_loop(function: str | None) -> bool:
+    """Tell whether a process that is in this function, ``gen_server:loop/7``, has nothing to do."""
+    return function is not None and function.rpartition("/")[0] in _IDLE_LOOPS
+
+
 def known(value: object) -> str:
     """Print a value, or that it is not known."""
     return "not known" if value is None else str(value)
@@ -66,6 +82,11 @@ def known(value: object) -> str:
 def format_count(count: int) -> str:
     """Print a count with its thousands apart."""
     return f"{count:,}"
+
+
+def counted(count: int, one: str, several: str | None = None) -> str:
+    """Print a count of things: ``1 table``, ``2 tables``."""
+    return f"{count:,} {one if count == 1 else several or one + 's'}"
 
 
 def format_seconds(seconds: float) -> str:

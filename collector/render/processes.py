@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from collector.render.parts import bar, cell, format_bytes, format_count, head_of, known, listing
+from collector.render.parts import (
+    bar,
+    cell,
+    counted,
+    facts_table,
+    format_bytes,
+    format_count,
+    head_of,
+    known,
+    listing,
+)
 from collector.views.processes import (
     BusyAnswer,
     MailboxesAnswer,
@@ -41,7 +50,7 @@ def mailboxes_table(answer: MailboxesAnswer) -> RenderableType:
     """Show the longest mailboxes."""
     counts = f"{format_count(answer.process_count)} processes"
     if not answer.processes:
-        return Group(head_of(answer), Text(f"{counts}, no message waits in any mailbox"))
+        return Group(head_of(answer), Text(counts), _waiting(answer.message_queues))
     table = listing("pid", "process", "queue", "", "status", "in", numbers=("queue",), folds=("process", "in"))
     for row in answer.processes:
         table.add_row(
@@ -82,9 +91,7 @@ def busy_table(answer: BusyAnswer) -> RenderableType:
 def process_facts(answer: ProcessAnswer) -> RenderableType:
     """Show one process."""
     row = answer.process
-    facts = Table(box=None, show_header=False, pad_edge=False)
-    facts.add_column(style="dim", no_wrap=True)
-    facts.add_column(overflow="fold")
+    facts = facts_table()
     facts.add_row("pid", row.pid)
     facts.add_row("name", cell(row.name, "bold"))
     facts.add_row("started with", cell(row.initial_call))
@@ -113,8 +120,15 @@ def _queue(length: int) -> Text:
 
 
 def _waiting(queues: QueueTotals) -> Text:
-    over = ", ".join(
-        f"{format_count(one.processes)} over {format_count(one.threshold)}" for one in queues.over if one.processes
-    )
-    where = f": processes with a queue {over}" if over else ""
-    return Text(f"{format_count(queues.total)} messages wait, {format_count(queues.longest)} of them in one{where}")
+    """Say in a sentence what waits where."""
+    if not queues.total:
+        return Text("no message waits in any mailbox")
+    what = counted(queues.total, "message waits", "messages wait")
+    holding = next((over.processes for over in queues.over if over.threshold == 0), 0)
+    if holding <= 1:
+        return Text(f"{what} in one mailbox")
+    # Of thresholds that the same processes are over, the highest says most.
+    highest = {over.processes: over.threshold for over in queues.over if over.threshold and over.processes}
+    many = [f"{format_count(processes)} with over {format_count(over)}" for processes, over in highest.items()]
+    longest = f"{format_count(queues.longest)} of them in the longest"
+    return Text(f"{what} in {format_count(holding)} mailboxes, {', '.join([longest, *many])}")

@@ -14,7 +14,7 @@ from collector.render.parts import bar, format_bytes, head_of, known, listing
 
 def memory_table(answer: MemoryAnswer) -> RenderableType:
     """Show memory by kind, largest first below each total."""
-    table = listing("memory", "size", "share", "", numbers=("size", "share"), folds=("",))
+    table = listing("memory", "size", "share", "", numbers=("size", "share"))
     system = {
         "binary": answer.binary_bytes,
         "code": answer.code_bytes,

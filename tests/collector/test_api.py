@@ -19,7 +19,7 @@ from collector.app import create_app
 from collector.fleet import Fleet
 from collector.models import Problem
 from collector.settings import Settings
-from collector.views import applications, governors, ports, processes, supervisors, tables, trend
+from collector.views import applications, binaries, governors, ports, processes, supervisors, tables, trend
 from tests.collector_fakes import (
     CREATION,
     IDENTITY,
@@ -290,6 +290,7 @@ VIEWS: dict[str, type[BaseModel]] = {
     view.path: view.model
     for view in (
         applications.APPLICATIONS,
+        binaries.BINARIES,
         governors.GOVERNOR,
         governors.GOVERNORS,
         ports.PORTS,
@@ -317,6 +318,8 @@ OUR_MODELS: tuple[type[BaseModel], ...] = (
     Problem,
     *VIEWS.values(),
     applications.ApplicationRow,
+    binaries.BinaryHolderRow,
+    binaries.CountedBinariesRow,
     governors.GovernorRow,
     governors.UnreadSupervisor,
     ports.PortAnswerRow,

@@ -52,32 +52,48 @@ def node_down(why: str) -> NodeAnswer:
 
 MEMORY_AT_80 = """\
 tai_autonomics@127.0.0.1, 03:14:07 UTC
-memory          size   share
-───────────────────────────────────────────────────────
-total       46.0 MiB    100%   ████████████████████████
-processes   14.0 MiB     30%   ███████▎
-system      32.0 MiB     70%   ████████████████▋
-  other     16.4 MiB     36%   ████████▌
-  code      12.0 MiB     26%   ██████▎
-  ets       2.00 MiB      4%   █
-  binary    1.00 MiB      2%   ▌
-  atom       624 KiB      1%   ▎"""
+memory         size  share
+────────────────────────────────────────────────────
+total      46.0 MiB   100%  ████████████████████████
+processes  14.0 MiB    30%  ███████▎
+system     32.0 MiB    70%  ████████████████▋
+  other    16.4 MiB    36%  ████████▌
+  code     12.0 MiB    26%  ██████▎
+  ets      2.00 MiB     4%  █
+  binary   1.00 MiB     2%  ▌
+  atom      624 KiB     1%  ▎"""
 
 MEMORY_AT_40 = """\
 tai_autonomics@127.0.0.1, 03:14:07 UTC
-memory          size   share
+memory         size  share
 ────────────────────────────────────────
-total       46.0 MiB    100%   █████████
-processes   14.0 MiB     30%   ██▋
-system      32.0 MiB     70%   ██████▎
-  other     16.4 MiB     36%   ███▏
-  code      12.0 MiB     26%   ██▎
-  ets       2.00 MiB      4%   ▍
-  binary    1.00 MiB      2%   ▏
-  atom       624 KiB      1%"""
+total      46.0 MiB   100%  ████████████
+processes  14.0 MiB    30%  ███▋
+system     32.0 MiB    70%  ████████▎
+  other    16.4 MiB    36%  ████▎
+  code     12.0 MiB    26%  ███▏
+  ets      2.00 MiB     4%  ▌
+  binary   1.00 MiB     2%  ▎
+  atom      624 KiB     1%  ▏"""
+
+MEMORY_AT_30 = """\
+tai_autonomics@127.0.0.1,
+03:14:07 UTC
+memory         size  share
+──────────────────────────
+total      46.0 MiB   100%
+processes  14.0 MiB    30%
+system     32.0 MiB    70%
+  other    16.4 MiB    36%
+  code     12.0 MiB    26%
+  ets      2.00 MiB     4%
+  binary   1.00 MiB     2%
+  atom      624 KiB     1%"""
 
 
-@pytest.mark.parametrize(("width", "golden"), [(200, MEMORY_AT_80), (80, MEMORY_AT_80), (40, MEMORY_AT_40)])
+@pytest.mark.parametrize(
+    ("width", "golden"), [(200, MEMORY_AT_80), (80, MEMORY_AT_80), (40, MEMORY_AT_40), (30, MEMORY_AT_30)]
+)
 def test_memory_has_every_number_at_any_width(width: int, golden: str) -> None:
     assert printed(memory_table(memory_of()), width) == golden
 
@@ -90,7 +106,7 @@ def test_the_parts_of_the_system_come_largest_first() -> None:
 
 def test_a_total_of_nothing_is_no_division_by_it() -> None:
     nothing = Memory(**dict.fromkeys(Memory.__dataclass_fields__, 0))
-    assert "total        0 B      0%" in printed(memory_table(memory_of(nothing)))
+    assert "total       0 B     0%" in printed(memory_table(memory_of(nothing)))
 
 
 def test_color_is_for_terminals_alone() -> None:
