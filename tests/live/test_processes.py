@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,8 +110,8 @@ class Judged:
         memory = [memory for memory, _ in self.sizes.values()]
         queues = [queue for _, queue in self.sizes.values()]
         over = {threshold: sum(queue > threshold for queue in queues) for threshold in QUEUE_THRESHOLDS}
-        assert self.found.queues == Queues(len(queues), sum(queues), max(queues), over)
-        assert (self.found.memory_bytes, self.found.largest_memory_bytes) == (sum(memory), max(memory))
+        assert self.found.queues == Queues(len(queues), sum(queues), max(queues, default=0), over)
+        assert (self.found.memory_bytes, self.found.largest_memory_bytes) == (sum(memory), max(memory, default=0))
         assert [row.memory_bytes for row in self.found.by_memory] == sorted(memory, reverse=True)[:TOP]
         longest = sorted(filter(None, queues), reverse=True)[:TOP]
         assert [row.message_queue_len for row in self.found.by_message_queue_len] == longest
@@ -153,6 +153,7 @@ async def test_a_busy_process_is_first(session: Session) -> None:
         found = await busy.ask(session, SECONDS, 0.2)
     assert found.busiest[0].process.name == "busy_process"
     assert found.busiest[0].reductions_in_window > found.reductions / 2
+    assert all(one.reductions_in_window > 0 for one in found.busiest)
     assert found.window_seconds >= 0.2
 
 
@@ -253,6 +254,65 @@ async def until_some_come_and_go(session: Session, others: int) -> None:
         "erlang:system_info",
         Atom("process_count"),
     )
+
+
+def of_these(expression: Expression, pids: Sequence[str]) -> Expression:
+    """The same over these processes in this order, as if there were no others."""
+    assert "erlang:processes()" in expression.body
+    listed = ", ".join(f'"{pid}"' for pid in pids)
+    given = f"Given = [erlang:list_to_pid(Printed) || Printed <- [{listed}]],\n"
+    return Expression(f"{expression.name}_of_these", given + expression.body.replace("erlang:processes()", "Given"))
+
+
+@asynccontextmanager
+async def of_whom_have_died(session: Session, *deaths: int) -> AsyncIterator[list[str]]:
+    """Have ten processes with 0 to 9 messages, of whom these have died; the block is told the pids of all."""
+    async with with_messages(session, *range(10)) as pids:
+        dead = [await ask(session, "erlang:list_to_pid", list(pids[each].encode())) for each in deaths]
+        assert await run(session, END, Pids=dead) == Atom("ok")
+        yield pids
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 10, 11])
+@pytest.mark.parametrize("deaths", [[], [0], [9], [4, 5], [0, 1, 2, 3], [6, 7, 8, 9], range(9), range(10)], ids=str)
+async def test_whoever_has_died_counts_nowhere(
+    session: Session, monkeypatch: pytest.MonkeyPatch, chunk: int, deaths: Sequence[int]
+) -> None:
+    async with of_whom_have_died(session, *deaths) as pids:
+        monkeypatch.setattr(processes, "CHUNK", chunk)
+        monkeypatch.setattr(processes, "SWEEP", of_these(processes.SWEEP, pids))
+        sizes = await sizes_of_all(session)
+        Judged(await sweep(session), {pid: sizes[pid] for pid in pids if pid in sizes}).is_right()
+
+
+async def test_a_length_that_is_one_more_than_the_last_of_the_top_comes_into_it(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths = [*range(52, 51 + TOP), 50, 51, *range(1, 50)]
+    async with with_messages(session, *lengths) as pids:
+        monkeypatch.setattr(processes, "CHUNK", 1)
+        monkeypatch.setattr(processes, "SWEEP", of_these(processes.SWEEP, pids))
+        found = await processes.ask_mailboxes(session, SECONDS)
+    assert [row.message_queue_len for row in found.by_message_queue_len] == list(range(50 + TOP, 50, -1))
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 10])
+async def test_whoever_dies_within_the_window_is_not_busy(
+    session: Session, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    async with of_whom_have_died(session, 3) as pids, ill(session, "ill_busy_scheduler"):
+        monkeypatch.setattr(busy, "CHUNK", chunk)
+        working = await ask(session, "erlang:whereis", Atom("busy_process"))
+        assert isinstance(working, Pid)
+        looks = of_these(busy.TWO_LOOKS, [*pids, format_pid(working)])
+        pause = "receive after Pause -> ok end"
+        assert pause in looks.body
+        victims = f'[erlang:exit(erlang:list_to_pid(Victim), kill) || Victim <- ["{pids[5]}", "{pids[9]}"]], {pause}'
+        monkeypatch.setattr(busy, "TWO_LOOKS", Expression("busy_with_victims", looks.body.replace(pause, victims)))
+        found = await busy.ask(session, SECONDS, 0.05)
+    assert found.busiest[0].process.name == "busy_process"
+    assert {one.process.pid for one in found.busiest}.isdisjoint({pids[3], pids[5], pids[9]})
+    assert found.reductions == sum(one.reductions_in_window for one in found.busiest)
 
 
 ROW_OF_THE_DEAD = Expression(
