@@ -23,14 +23,18 @@ from agent.errors import AnswerTooLarge, CallError, DeadlineExceeded, RemoteErro
 from agent.expression import Expression
 from agent.probes import (
     applications,
+    binaries,
     busy,
     ets,
     governors,
+    lookup,
+    ports,
     process,
     processes,
     supervision_tree,
     table,
     vital_signs,
+    watched_tables,
 )
 from agent.terms import Atom, Term
 from agent.worker import PLAIN
@@ -65,13 +69,15 @@ Question = Callable[[Beam, Session], Awaitable[str | None]]
 
 SUPERVISORS = ("governance_sup", "cluster_sup")
 
-# Every question that needs an expression. One that is missing here is missed: its words are expected on the node.
+# Every question but the vital signs. One with an expression that is missing here is missed: its words are expected on the node.
 PROBES: Mapping[str, Callable[[Session, float], Awaitable[object]]] = {
     "processes": processes.ask,
     "mailboxes": processes.ask_mailboxes,
     "busy": partial(busy.ask, window_seconds=0.001),
     "process": partial(process.ask, process_id="kernel_sup"),
     "no process": partial(process.ask, process_id="governor_sup"),
+    "pid": partial(lookup.find, "kernel_sup"),
+    "no pid": partial(lookup.find, "governor_sup"),
     "tables": partial(ets.ask, ("tai_receipts_store", "receipt_ledger")),
     "table": partial(table.ask, "ac_tab"),
     "no table": partial(table.ask, "receipt_ledger"),
@@ -79,6 +85,10 @@ PROBES: Mapping[str, Callable[[Session, float], Awaitable[object]]] = {
     "governors": partial(governors.ask, SUPERVISORS),
     "governor's state": partial(governors.ask_state, "node_monitor"),
     "applications": applications.ask,
+    "ports": ports.ask,
+    "binaries": binaries.ask,
+    "binary holders": binaries.ask_holders,
+    "watched tables": partial(watched_tables.ask, ("tai_receipts_store",)),
 }
 
 
