@@ -7,111 +7,46 @@ does not know is left out (it sends NaN), and the count of dets tables is read w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, UnknownMetricFamily
 
-from agent.probes import Result
 from agent.probes.identity import NodeIdentity
 from agent.probes.memory import Memory
 from agent.probes.statistics import Statistics
 from agent.probes.system_info import SystemInfo
-from collector.snapshot import Answered, Snapshot
+from collector.family import Family, counter, each_of, gauge, of
+from collector.own_metrics import OURS, PROCESSES
+from collector.snapshot import Snapshot
 
 NODE_LABEL: Final = "erlang_node"  # not `node`: Kubernetes relabelling owns that one
 
-Samples = Mapping[tuple[str, ...], float | None]
-_Kind = TypeVar("_Kind", bound=Result)
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """One row of the table. ``samples`` gives a value per label values; a value that is None is left out."""
-
-    name: str
-    kind: type[GaugeMetricFamily | CounterMetricFamily | UnknownMetricFamily]
-    help: str
-    samples: Callable[[Snapshot], Samples]
-    labels: tuple[str, ...] = ()
-    always_names_node: bool = False
-
-
-def _of(kind: type[_Kind], read: Callable[[_Kind], float | None]) -> Callable[[Snapshot], Samples]:
-    def samples(snapshot: Snapshot) -> Samples:
-        result = snapshot.result(kind)
-        return {} if result is None else {(): read(result)}
-
-    return samples
-
-
-def _each_of(kind: type[_Kind], read: Mapping[str, Callable[[_Kind], float | None]]) -> Callable[[Snapshot], Samples]:
-    def samples(snapshot: Snapshot) -> Samples:
-        result = snapshot.result(kind)
-        return {} if result is None else {(label,): value(result) for label, value in read.items()}
-
-    return samples
-
-
-def _gauge(name: str, help_text: str, kind: type[_Kind], read: Callable[[_Kind], float | None]) -> Family:
-    return Family(name, GaugeMetricFamily, help_text, _of(kind, read))
-
-
-def _counter(name: str, help_text: str, kind: type[_Kind], read: Callable[[_Kind], float | None]) -> Family:
-    return Family(name, CounterMetricFamily, help_text, _of(kind, read))
-
 
 def _flag(name: str, help_text: str, read: Callable[[SystemInfo], bool | None]) -> Family:
-    return Family(name, UnknownMetricFamily, help_text, _of(SystemInfo, read))  # prometheus.erl's "boolean" is untyped
+    return Family(name, UnknownMetricFamily, help_text, of(SystemInfo, read))  # prometheus.erl's "boolean" is untyped
 
-
-_OURS: Final = (
-    Family(
-        "beam_up",
-        GaugeMetricFamily,
-        "Whether the node answered this scrape.",
-        lambda snapshot: {(): snapshot.is_up},
-        always_names_node=True,
-    ),
-    Family(
-        "beam_probe_success",
-        GaugeMetricFamily,
-        "Whether the probe has a result in this scrape.",
-        lambda snapshot: {(name,): isinstance(found, Answered) for name, found in snapshot.outcomes.items()},
-        labels=("probe",),
-        always_names_node=True,
-    ),
-    Family(
-        "beam_probe_duration_seconds",
-        GaugeMetricFamily,
-        "How long the probe took, from question to result or failure.",
-        lambda snapshot: {(name,): found.duration_seconds for name, found in snapshot.outcomes.items()},
-        labels=("probe",),
-        always_names_node=True,
-    ),
-)
 
 _MEMORY: Final = (
     Family(
         "erlang_vm_memory_bytes",
         GaugeMetricFamily,
         "The total amount of memory currently allocated, by kind.",
-        _each_of(Memory, {"system": lambda m: m.system, "processes": lambda m: m.processes}),
+        each_of(Memory, {"system": lambda m: m.system, "processes": lambda m: m.processes}),
         labels=("kind",),
     ),
     Family(
         "erlang_vm_memory_processes_bytes",
         GaugeMetricFamily,
         "The memory allocated for processes, by usage.",
-        _each_of(Memory, {"used": lambda m: m.processes_used, "free": lambda m: m.processes - m.processes_used}),
+        each_of(Memory, {"used": lambda m: m.processes_used, "free": lambda m: m.processes - m.processes_used}),
         labels=("usage",),
     ),
     Family(
         "erlang_vm_memory_system_bytes",
         GaugeMetricFamily,
         "The memory allocated for the emulator itself and not for processes, by usage.",
-        _each_of(
+        each_of(
             Memory,
             {
                 "atom": lambda m: m.atom,
@@ -127,76 +62,76 @@ _MEMORY: Final = (
         "erlang_vm_memory_atom_bytes",
         GaugeMetricFamily,
         "The memory allocated for atoms, by usage.",
-        _each_of(Memory, {"used": lambda m: m.atom_used, "free": lambda m: m.atom - m.atom_used}),
+        each_of(Memory, {"used": lambda m: m.atom_used, "free": lambda m: m.atom - m.atom_used}),
         labels=("usage",),
     ),
-    _gauge("erlang_vm_memory_ets_tables", "The number of ETS tables.", SystemInfo, lambda s: s.ets_tables),
-    _gauge("erlang_vm_memory_dets_tables", "The number of open DETS tables.", SystemInfo, lambda s: s.dets_tables),
+    gauge("erlang_vm_memory_ets_tables", "The number of ETS tables.", SystemInfo, lambda s: s.ets_tables),
+    gauge("erlang_vm_memory_dets_tables", "The number of open DETS tables.", SystemInfo, lambda s: s.dets_tables),
 )
 
 _STATISTICS: Final = (
-    _counter(
+    counter(
         "erlang_vm_statistics_bytes_received_total",
         "Bytes received through ports.",
         Statistics,
         lambda s: s.input_bytes,
     ),
-    _counter("erlang_vm_statistics_bytes_output_total", "Bytes output to ports.", Statistics, lambda s: s.output_bytes),
-    _counter(
+    counter("erlang_vm_statistics_bytes_output_total", "Bytes output to ports.", Statistics, lambda s: s.output_bytes),
+    counter(
         "erlang_vm_statistics_context_switches_total",
         "Context switches since the node started.",
         Statistics,
         lambda s: s.context_switches,
     ),
-    _gauge(
+    gauge(
         "erlang_vm_statistics_dirty_cpu_run_queue_length",
         "The length of the dirty CPU run queue.",
         Statistics,
         lambda s: s.dirty_cpu_run_queue_length,
     ),
-    _gauge(
+    gauge(
         "erlang_vm_statistics_dirty_io_run_queue_length",
         "The length of the dirty IO run queue.",
         Statistics,
         lambda s: s.dirty_io_run_queue_length,
     ),
-    _counter(
+    counter(
         "erlang_vm_statistics_garbage_collection_number_of_gcs_total",
         "Garbage collections since the node started.",
         Statistics,
         lambda s: s.garbage_collections,
     ),
-    _counter(
+    counter(
         "erlang_vm_statistics_garbage_collection_words_reclaimed_total",
         "Words reclaimed by garbage collections.",
         Statistics,
         lambda s: s.garbage_collected_words,
     ),
-    _counter(
+    counter(
         "erlang_vm_statistics_garbage_collection_bytes_reclaimed_total",
         "Bytes reclaimed by garbage collections.",
         Statistics,
         lambda s: s.garbage_collected_words * s.word_size_bytes,
     ),
-    _counter(
+    counter(
         "erlang_vm_statistics_reductions_total",
         "Reductions since the node started.",
         Statistics,
         lambda s: s.reductions,
     ),
-    _gauge(
+    gauge(
         "erlang_vm_statistics_run_queues_length",
         "The length of all normal and dirty CPU run queues.",
         Statistics,
         lambda s: s.run_queue_length,
     ),
-    _counter(
+    counter(
         "erlang_vm_statistics_runtime_seconds_total",
         "The sum of the runtime of all threads in the emulator.",
         Statistics,
         lambda s: s.runtime_seconds,
     ),
-    _counter(
+    counter(
         "erlang_vm_statistics_wallclock_time_seconds_total",
         "How long the node has been up.",
         NodeIdentity,
@@ -206,7 +141,7 @@ _STATISTICS: Final = (
 
 
 def _count(name: str, help_text: str, read: Callable[[SystemInfo], int | None]) -> Family:
-    return _gauge(f"erlang_vm_{name}", help_text, SystemInfo, read)
+    return gauge(f"erlang_vm_{name}", help_text, SystemInfo, read)
 
 
 _SYSTEM_INFO: Final = (
@@ -238,21 +173,21 @@ _SYSTEM_INFO: Final = (
     _flag("erlang_vm_time_correction", "1 if time correction is enabled.", lambda s: s.time_correction),
 )
 
-FAMILIES: Final = (*_OURS, *_MEMORY, *_STATISTICS, *_SYSTEM_INFO)
+FAMILIES: Final = (*OURS, *PROCESSES, *_MEMORY, *_STATISTICS, *_SYSTEM_INFO)
 
 
 def to_families(snapshots: Sequence[Snapshot]) -> Iterable[Metric]:
     """Turn the snapshots of all nodes into metric families, fresh for one scrape.
 
-    Of a node that is not up only ``beam_up 0`` is told: nothing else about it is known now. With one node the
-    ``erlang_vm_*`` families do not name it, as prometheus.erl's do not.
+    Of a node that is not up only ``beam_up 0`` is told, and what it has cost us: nothing else about it is known now.
+    With one node the ``erlang_vm_*`` families do not name it, as prometheus.erl's do not.
     """
     for family in FAMILIES:
         names_node = family.always_names_node or len(snapshots) > 1
         node_label = (NODE_LABEL,) if names_node else ()
         metric = family.kind(family.name, family.help, labels=(*node_label, *family.labels))
         for snapshot in snapshots:
-            if not snapshot.is_up and family.name != "beam_up":
+            if not snapshot.is_up and not family.is_told_when_down:
                 continue
             node = (snapshot.name,) if names_node else ()
             for labels, value in family.samples(snapshot).items():

@@ -7,7 +7,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final, Self, TypeAlias
 
@@ -24,6 +24,7 @@ from agent.preflight import Preflight
 from agent.probes import Result, vital_signs
 from agent.probes.identity import NodeIdentity
 from agent.probes.memory import Memory
+from agent.probes.processes import Mailboxes, Processes, Queues
 from agent.probes.statistics import Statistics
 from agent.probes.supervisors import Supervisor, Supervisors
 from agent.probes.system_info import SystemInfo
@@ -112,6 +113,17 @@ RESULTS: Final[Mapping[str, Result]] = {
     "statistics": STATISTICS,
     "system_info": SYSTEM_INFO,
     "supervisors": SUPERVISORS,
+}
+
+QUEUES: Final = Queues(
+    processes=411,
+    total=12_003,
+    longest=12_001,
+    over={0: 3, 10: 1, 100: 1, 1_000: 1, 10_000: 1, 100_000: 0, 1_000_000: 0},
+)
+SHARED: Final[Mapping[str, Result]] = {
+    "mailboxes": Mailboxes(QUEUES, ()),
+    "processes": Processes(QUEUES, 14_680_064, 4_203_992, (), ()),
 }
 
 _SYSTEM_ITEMS: Final[Mapping[str, Term]] = {
@@ -339,12 +351,17 @@ def failed(error: AgentError, duration_seconds: float = 0.5) -> Failed:
 
 
 def snapshot(name: str = NODE, /, **changes: Outcome) -> Snapshot:
-    """Build the snapshot of a healthy node, but for these probes."""
+    """Build the snapshot of a healthy node in a scrape, but for these probes."""
+    shared = {probe: answered(result, 0.016) for probe, result in SHARED.items()}
     return Snapshot(
         Target.parse(name),
         MOMENT,
         peer=Identity(NodeName.parse(name), CREATION),
-        outcomes={probe: answered(result) for probe, result in RESULTS.items()} | changes,
+        outcomes={probe: answered(result) for probe, result in RESULTS.items()}
+        | {probe: outcome for probe, outcome in changes.items() if probe not in shared},
+        shared=shared | {probe: outcome for probe, outcome in changes.items() if probe in shared},
+        costs={"memory": 0.0117, "mailboxes": 0.25, "processes": 1.75},
+        made_at=MOMENT + timedelta(seconds=0.25),
     )
 
 

@@ -62,6 +62,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("collector.settings",),
     ("collector.snapshot", "collector.load"),
     ("collector.flags",),
+    ("collector.family",),
+    ("collector.own_metrics",),
     ("collector.health", "collector.metrics", "collector.models", "collector.question"),
     ("collector.known",),
     ("collector.views",),
@@ -99,6 +101,7 @@ FORBIDDEN_BELOW = {"asyncio", "socket", "ssl", "time", "random", "secrets", "log
 # The way to a node is the fleet's; the pure ones touch nothing that answers later or elsewhere.
 NEVER = {
     "collector.api": {"agent.session", "agent.rpc", "agent.node"},
+    "collector.own_metrics": {"agent.session", "agent.node", "asyncio", "collector.fleet"},
     "collector.metrics": {"agent.session", "agent.node", "asyncio", "collector.fleet"},
     "collector.health": {"agent.session", "agent.node", "asyncio", "collector.fleet"},
 }

@@ -28,6 +28,7 @@ from tests.collector_fakes import (
     MEMORY,
     NODE,
     OTHER_NODE,
+    SHARED,
     STATISTICS,
     SYSTEM_INFO,
     answered,
@@ -182,11 +183,18 @@ def test_names_types_and_labels_are_those_of_prometheus_erl_6() -> None:
 
 def test_all_else_is_ours() -> None:
     found = types_and_labels(text(snapshot()))
-    probes = {"identity", "memory", "statistics", "system_info", "supervisors"}
+    probes = {"identity", "memory", "statistics", "system_info", "supervisors", "mailboxes", "processes"}
+    costs = {"memory", "mailboxes", "processes"}
+    thresholds = {"0", "10", "100", "1000", "10000", "100000", "1000000"}
     assert {name: about for name, about in found.items() if not name.startswith("erlang_vm_")} == {
         "beam_up": ("gauge", {"erlang_node": {NODE}}),
         "beam_probe_success": ("gauge", {"erlang_node": {NODE}, "probe": probes}),
         "beam_probe_duration_seconds": ("gauge", {"erlang_node": {NODE}, "probe": probes}),
+        "beam_probe_age_seconds": ("gauge", {"erlang_node": {NODE}, "probe": probes}),
+        "beam_processes_with_queue_over": ("gauge", {"erlang_node": {NODE}, "threshold": thresholds}),
+        "beam_process_message_queue_length_max": ("gauge", {"erlang_node": {NODE}}),
+        "beam_process_memory_bytes_max": ("gauge", {"erlang_node": {NODE}}),
+        "beamwarden_node_cost_seconds_total": ("counter", {"erlang_node": {NODE}, "probe": costs}),
         "beamwarden_internal_errors_total": ("counter", {}),
     }
 
@@ -235,7 +243,8 @@ def test_flags_are_one_and_zero() -> None:
 
 def test_one_node_is_not_named_by_the_families_of_the_vm() -> None:
     for name, labels in exposed(snapshot()):
-        assert ("erlang_node" in dict(labels)) == name.startswith("beam_")
+        is_of_the_vm = name.startswith("erlang_vm_") or name == "beamwarden_internal_errors_total"
+        assert ("erlang_node" in dict(labels)) != is_of_the_vm, name
 
 
 def test_two_nodes_are_named_by_every_family() -> None:
@@ -272,9 +281,11 @@ def test_a_family_without_a_value_is_not_even_announced() -> None:
     assert types_and_labels(text(snapshot_down())).keys() == {"beam_up", "beamwarden_internal_errors_total"}
 
 
-def test_of_a_node_that_answers_nothing_nothing_but_that_is_told() -> None:
-    silent = snapshot(**dict.fromkeys(OF_PROBE, failed(LATE)))
-    assert exposed(silent) == exposed(snapshot_down())
+def test_of_a_node_that_answers_nothing_nothing_but_that_is_told_and_what_it_has_cost() -> None:
+    found = exposed(snapshot(**dict.fromkeys(OF_PROBE, failed(LATE))))
+    costs = {key for key in found if key[0] == "beamwarden_node_cost_seconds_total"}
+    assert len(costs) == 3
+    assert {key: found[key] for key in found.keys() - costs} == exposed(snapshot_down())
 
 
 @pytest.mark.parametrize("probe", OF_PROBE)
@@ -287,7 +298,7 @@ def test_a_failed_probe_leaves_its_families_out(probe: str) -> None:
     success = {
         dict(labels)["probe"]: sample for (name, labels), sample in found.items() if name == "beam_probe_success"
     }
-    assert success == {name: float(name != probe) for name in OF_PROBE}
+    assert success == {name: float(name != probe) for name in (*OF_PROBE, *SHARED)}
 
 
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(SYSTEM_INFO)])
@@ -331,7 +342,7 @@ def test_names_are_lower_case_and_in_base_units() -> None:
 def test_labels_are_lower_case_and_none_is_taken_by_others() -> None:
     taken = {"node", "instance", "job", "pod", "namespace", "cluster", "type", "le", "quantile"}
     labels = {label for family in families() for sample in family.samples for label in sample.labels}
-    assert labels == {"erlang_node", "probe", "usage", "kind"}
+    assert labels == {"erlang_node", "probe", "usage", "kind", "threshold"}
     assert not labels & taken
 
 

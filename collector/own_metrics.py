@@ -1,0 +1,128 @@
+"""The metrics that are ours: of our own work, and of what no table of prometheus.erl's has.
+
+What has no answer gives no sample, and never 0: it is not known. That is so also of a probe that is asked for the first
+time, and of one that programs may not have asked again yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+from agent.probes.processes import Mailboxes, Processes, Queues
+from collector.family import Family, Samples, of
+from collector.snapshot import Answered, Outcome, Snapshot, TooSoon, UnderWay
+
+
+def _decided(snapshot: Snapshot) -> Mapping[str, Outcome]:
+    """Return what became of each probe, without those that are not known to have failed but have no answer yet."""
+    return {
+        name: found
+        for name, found in {**snapshot.outcomes, **snapshot.shared}.items()
+        if isinstance(found, Answered) or not isinstance(found.error, TooSoon | UnderWay)
+    }
+
+
+def _ages(snapshot: Snapshot) -> Samples:
+    made_at = snapshot.made_at
+    if made_at is None:
+        return {}
+    return {
+        (name,): max(0.0, (made_at - found.asked_at).total_seconds())
+        for name, found in _decided(snapshot).items()
+        if isinstance(found, Answered)
+    }
+
+
+def _queues(snapshot: Snapshot) -> Queues | None:
+    """Return all mailboxes as the later of the two sweeps saw them that look at them."""
+    found = [
+        (outcome.asked_at, outcome.result.queues)
+        for outcome in snapshot.shared.values()
+        if isinstance(outcome, Answered) and isinstance(outcome.result, Mailboxes | Processes)
+    ]
+    return max(found, key=lambda one: one[0])[1] if found else None
+
+
+def _queues_over(snapshot: Snapshot) -> Samples:
+    queues = _queues(snapshot)
+    return {} if queues is None else {(str(threshold),): count for threshold, count in queues.over.items()}
+
+
+def _longest_queue(snapshot: Snapshot) -> Samples:
+    queues = _queues(snapshot)
+    return {} if queues is None else {(): queues.longest}
+
+
+OURS: Final = (
+    Family(
+        "beam_up",
+        GaugeMetricFamily,
+        "Whether the node answered this scrape.",
+        lambda snapshot: {(): snapshot.is_up},
+        always_names_node=True,
+        is_told_when_down=True,
+    ),
+    Family(
+        "beam_probe_success",
+        GaugeMetricFamily,
+        "Whether the probe has a result, of this scrape or as old as its age says.",
+        lambda snapshot: {(name,): isinstance(found, Answered) for name, found in _decided(snapshot).items()},
+        labels=("probe",),
+        always_names_node=True,
+    ),
+    Family(
+        "beam_probe_duration_seconds",
+        GaugeMetricFamily,
+        "How long the probe took, from question to result or failure.",
+        lambda snapshot: {(name,): found.duration_seconds for name, found in _decided(snapshot).items()},
+        labels=("probe",),
+        always_names_node=True,
+    ),
+    Family(
+        "beam_probe_age_seconds",
+        GaugeMetricFamily,
+        "How long before this scrape the node was asked for the result of the probe.",
+        _ages,
+        labels=("probe",),
+        always_names_node=True,
+    ),
+    Family(
+        "beamwarden_node_cost_seconds_total",
+        CounterMetricFamily,
+        "For how long the probe has occupied one scheduler of the node, for whomever it was asked. At the most: its "
+        "workers measure themselves, and of one that was killed it is what that can have taken.",
+        lambda snapshot: {(name,): seconds for name, seconds in snapshot.costs.items()},
+        labels=("probe",),
+        always_names_node=True,
+        is_told_when_down=True,
+    ),
+)
+
+# Sums and largest values only: a label for each process that there ever was would have no end.
+PROCESSES: Final = (
+    Family(
+        "beam_processes_with_queue_over",
+        GaugeMetricFamily,
+        "Processes with more messages in their mailbox than the threshold.",
+        _queues_over,
+        labels=("threshold",),
+        always_names_node=True,
+    ),
+    Family(
+        "beam_process_message_queue_length_max",
+        GaugeMetricFamily,
+        "The messages in the longest mailbox of all processes.",
+        _longest_queue,
+        always_names_node=True,
+    ),
+    Family(
+        "beam_process_memory_bytes_max",
+        GaugeMetricFamily,
+        "The memory of the process that has most: heap, stack and messages, without binaries outside of the heap.",
+        of(Processes, lambda p: p.largest_memory_bytes),
+        always_names_node=True,
+    ),
+)
