@@ -30,7 +30,7 @@ app = typer.Typer(
 
 @app.command()
 @with_settings(
-    [name for name in Settings.model_fields if name != "url"],
+    [name for name in Settings.model_fields if name not in {"url", "id_token"}],
     more_help={
         "node": describe("node") + "; may be repeated",
         "listen": describe("listen") + " (default: 127.0.0.1:9750)",

@@ -82,6 +82,14 @@ def _to_url(value: str) -> str:
     return value
 
 
+def _to_token(value: str) -> str:
+    # Never with the value: it is a secret, and what a header may not hold would be told by whoever sends it.
+    token = value.strip()  # files and variables often end with a line break
+    if not re.fullmatch(r"[\x21-\x7e]+", token):
+        raise ValueError("it is empty, or has what no token has: spaces, line breaks or other letters")
+    return token
+
+
 def _no_truth(value: object) -> object:
     if isinstance(value, bool):  # Python takes true for 1, as a file may have it
         raise ValueError("neither true nor false is a number")  # noqa: TRY004
@@ -185,7 +193,7 @@ class Settings(BaseModel):
         default=None,
         description="where the command line finds the collector (default: where it listens, http://127.0.0.1:9750)",
     )
-    id_token: Annotated[str, BeforeValidator(_not_empty)] | None = Field(
+    id_token: Annotated[str, AfterValidator(_to_token)] | None = Field(
         default=None,
         repr=False,
         description="a token for the front that stands before the collector, sent as X-Serverless-Authorization",

@@ -406,10 +406,10 @@ def test_serve_needs_certificates_that_can_be_used(run: Run, cookie_file: Path) 
     assert "the CA file /no/such/ca cannot be read: No such file or directory" in ran.errors
 
 
-def test_serve_has_an_option_for_every_setting_but_that_of_the_command_line() -> None:
+def test_serve_has_an_option_for_every_setting_but_those_of_the_command_line() -> None:
     command = typer.main.get_command(cli.app)
     options = {parameter.name for parameter in command.commands["serve"].params}  # type: ignore[attr-defined]
-    assert options - {"config", "help"} == set(Settings.model_fields) - {"url"}
+    assert options - {"config", "help"} == set(Settings.model_fields) - {"url", "id_token"}
 
 
 @pytest.mark.parametrize("arguments", [(), ("--json",)])

@@ -629,3 +629,18 @@ def test_a_folder_that_we_may_not_look_into_has_no_file_for_us(monkeypatch: pyte
 
     monkeypatch.setattr(os, "stat", refuse)
     assert load_settings({}, {}).node == ()
+
+
+def test_a_token_may_come_with_the_line_break_of_its_file() -> None:
+    assert load_settings({}, {"BEAMWARDEN_ID_TOKEN": "ey.secret\n"}).id_token == "ey.secret"
+
+
+@pytest.mark.parametrize("token", ["", " ", "ey.secret\nX-Other: 1", "ey secret", "ey.secr\u00e9t"])
+def test_a_wrong_token_is_named_by_its_place_and_not_shown(token: str) -> None:
+    (told,) = mistakes({}, {"BEAMWARDEN_ID_TOKEN": token})
+    assert told.startswith("BEAMWARDEN_ID_TOKEN (environment): it is empty, or has what no token has")
+    assert "ey" not in told
+
+
+def test_settings_do_not_print_the_token() -> None:
+    assert "ey.secret" not in repr(load_settings({"id_token": "ey.secret"}, {}))
