@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Final, Protocol, TypeVar
 from urllib.parse import quote
 
@@ -26,12 +27,21 @@ from collector.snapshot import Snapshot
 from collector.views import AnswerT, NotFound, QueryT, View
 
 REQUEST_SECONDS: Final = QUESTION_SECONDS + 3.0
+DEFAULT_RETRY_SECONDS: Final = 1.0
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class ClientError(Exception):
     """There is no answer; the message says why and what to do."""
+
+
+class AskAgain(ClientError):
+    """The collector has been asked the same a moment ago; it may be asked again after ``retry_after_seconds``."""
+
+    def __init__(self, message: str, retry_after_seconds: float) -> None:
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(message)
 
 
 class Source(Protocol):
@@ -103,6 +113,8 @@ class Collector:
             problem = Problem.model_validate_json(answer.content)
         except ValidationError:
             raise ClientError(f"what answers at {url} is no collector (HTTP {answer.status_code})") from None
+        if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            raise AskAgain(problem.detail, _seconds(answer.headers.get("Retry-After")))
         raise ClientError(problem.detail + _hint(problem))
 
     def _headers(self, *, is_here: bool) -> dict[str, str]:
@@ -114,6 +126,11 @@ class Collector:
                 f"{self.url} is not encrypted, and others could read the token: use https, or no --id-token"
             )
         return {"X-Serverless-Authorization": f"Bearer {self.id_token}"}
+
+
+def _seconds(retry_after: str | None) -> float:
+    """Read what a collector sends; what stands before it may send a date, which is as good as nothing."""
+    return float(retry_after) if retry_after is not None and retry_after.isdecimal() else DEFAULT_RETRY_SECONDS
 
 
 def _hint(problem: Problem) -> str:

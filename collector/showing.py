@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import io
 import os
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
@@ -18,14 +20,19 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from collector.client import ClientError, Collector, Direct, Source
+from collector.client import AskAgain, ClientError, Collector, Direct, Source
 from collector.flags import CONNECTION, with_settings
 from collector.load import load_cookie, load_options, load_settings
 from collector.models import NodeAnswer
+from collector.render.parts import printable
 from collector.settings import SettingsError
 from collector.views import QueryT
 
 WATCH_SECONDS: Final = 2.0
+MAX_PAUSE_SECONDS: Final = 30.0  # between two questions of --watch that fail
+# When another asked the same a moment ago: people would wait that long for an answer, and ask again themselves.
+MAX_WAIT_SECONDS: Final = 5.0
+MAX_WAITS: Final = 3
 # Elsewhere than on a terminal no line is broken: what comes behind a pipe looks at lines.
 CELLS_OF_A_PIPE: Final = 10_000
 
@@ -134,7 +141,7 @@ def show(ask: Callable[[], _Model], draw: Callable[[_Model], RenderableType], ma
         if manner.interval_seconds is not None:
             _watch(ask, draw, manner.interval_seconds, is_json=manner.is_json)
             return
-        answer = ask()
+        answer = _patiently(ask)
         if manner.is_json:
             print(answer.model_dump_json(indent=2), flush=True)  # noqa: T201  # the answer is what was asked for
         else:
@@ -150,38 +157,59 @@ def _console() -> Console:
     return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=CELLS_OF_A_PIPE)
 
 
+def _patiently(ask: Callable[[], _Model]) -> _Model:
+    """Ask, and when it is too soon ask again as we are told. Raises `ClientError`."""
+    for _ in range(MAX_WAITS):
+        try:
+            return ask()
+        except AskAgain as soon:
+            if soon.retry_after_seconds > MAX_WAIT_SECONDS:
+                raise
+            time.sleep(soon.retry_after_seconds)
+    return ask()
+
+
 def _watch(
     ask: Callable[[], _Model], draw: Callable[[_Model], RenderableType], interval_seconds: float, *, is_json: bool
 ) -> None:
-    """Show the latest answer until Ctrl-C. One that fails is told in its place: the next may succeed."""
+    """Show the latest answer until Ctrl-C. One that fails is told in its place: the next may succeed.
+
+    After several that fail it is asked less often. Each attempt to connect writes into the log of a node that refuses.
+    """
     console = _console()
-    try:
-        if is_json or not console.is_terminal:
-            while True:
-                _print_one(ask, draw, console, is_json=is_json)
-                time.sleep(interval_seconds)
-        with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
-            while True:
-                live.update(_draw_or_tell(ask, draw), refresh=True)
-                time.sleep(interval_seconds)
-    except KeyboardInterrupt:
-        return
+    failures = 0
+    with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
+        show_one = partial(_print_one, console)
+        if console.is_terminal and not is_json:
+            live = stack.enter_context(Live(console=console, auto_refresh=False, vertical_overflow="crop"))
+            show_one = partial(live.update, refresh=True)
+        while True:
+            try:
+                answer = _patiently(ask)
+            except ClientError as error:
+                failures += 1
+                _tell(error, None if is_json else show_one)
+            else:
+                failures = 0
+                if is_json:
+                    print(answer.model_dump_json(), flush=True)  # noqa: T201  # the answer is what was asked for
+                else:
+                    show_one(draw(answer))
+            time.sleep(_pause_seconds(interval_seconds, failures))
 
 
-def _print_one(
-    ask: Callable[[], _Model], draw: Callable[[_Model], RenderableType], console: Console, *, is_json: bool
-) -> None:
-    if not is_json:
-        console.print(_draw_or_tell(ask, draw))
-        return
-    try:
-        print(ask().model_dump_json(), flush=True)  # noqa: T201  # the answer is what was asked for
-    except ClientError as error:
-        sys.stderr.write(f"beamwarden: {error}\n")
+def _pause_seconds(interval_seconds: float, failures: int) -> float:
+    doublings = min(max(failures - 1, 0), 16)  # one failure may be a matter of a moment
+    return max(interval_seconds, min(MAX_PAUSE_SECONDS, interval_seconds * 2.0**doublings))
 
 
-def _draw_or_tell(ask: Callable[[], _Model], draw: Callable[[_Model], RenderableType]) -> RenderableType:
-    try:
-        return draw(ask())
-    except ClientError as error:
-        return Text(str(error), "bold red")
+def _tell(error: ClientError, show_one: Callable[[RenderableType], None] | None) -> None:
+    if show_one is not None:
+        show_one(Text(printable(str(error)), "bold red"))
+    else:
+        sys.stderr.write(f"beamwarden: {printable(str(error))}\n")
+
+
+def _print_one(console: Console, drawn: RenderableType) -> None:
+    console.print(drawn)
+    console.print()
