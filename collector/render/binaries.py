@@ -40,5 +40,5 @@ def binaries_table(answer: BinariesAnswer) -> RenderableType:
 
 def _counted(one: BinaryHolderRow) -> tuple[Text, Text]:
     if one.counted is None:
-        return cell(one.why_not_counted, "yellow"), cell(None)
+        return Text("not counted", "dim"), cell(None)
     return Text(format_count(one.counted.binaries)), Text(format_bytes(one.counted.size_bytes))

@@ -64,8 +64,10 @@ def _age(row: GovernorRow) -> Text:
     least, most = row.age_at_least_seconds, row.age_at_most_seconds
     if least is None or most is None:
         return cell(None)
-    short, long = _duration(least), _duration(most)
-    return Text(short if short == long else f"{short} to {long}")
+    if least < 1:
+        return Text(f"< {_duration(most)}")
+    # The bounds are near to each other when it began while we were asking now and then.
+    return Text(f"~ {_duration(least)}" if most < 1.5 * least else f"> {_duration(least)}")
 
 
 def _duration(seconds: float) -> str:

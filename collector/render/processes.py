@@ -129,6 +129,9 @@ def _waiting(queues: QueueTotals) -> Text:
         return Text(f"{what} in one mailbox")
     # Of thresholds that the same processes are over, the highest says most.
     highest = {over.processes: over.threshold for over in queues.over if over.threshold and over.processes}
-    many = [f"{format_count(processes)} with over {format_count(over)}" for processes, over in highest.items()]
-    longest = f"{format_count(queues.longest)} of them in the longest"
-    return Text(f"{what} in {format_count(holding)} mailboxes, {', '.join([longest, *many])}")
+    many = [
+        f"{format_count(processes)} {'holds' if processes == 1 else 'hold'} more than {format_count(over)}"
+        for processes, over in highest.items()
+    ]
+    where = f"{format_count(holding)} mailboxes, {format_count(queues.longest)} of them in the longest"
+    return Text(f"{what} in {'; '.join([where, *many])}")

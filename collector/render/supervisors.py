@@ -36,12 +36,17 @@ MAX_ALIKE_OF_ONE: Final = 100  # the same of both below the one supervisor that 
 MAX_SHOWN: Final = 50  # of the children of one supervisor that are not as they should be
 MAX_TROUBLES: Final = 10  # that are told before the tree
 
-_WORDS: Final[Mapping[ChildState, str]] = {
+_WORDS: Final = {
     ChildState.RUNNING: "running",
     ChildState.RESTARTING: "not running, restarting",
     ChildState.TERMINATED: "not running, terminated",
     ChildState.UNDEFINED: "not running",
     ChildState.UNKNOWN: "on another node",
+}
+_COUNTED: Final = _WORDS | {
+    ChildState.RESTARTING: "restarting",
+    ChildState.TERMINATED: "terminated",
+    ChildState.UNDEFINED: "without a process",
 }
 _DULL: Final = {Status.RUNNING, Status.NOT_A_SUPERVISOR, Status.NOT_LOOKED_AT}
 
@@ -120,7 +125,7 @@ def _grow(tree: Tree, supervisor: SupervisorRow, max_alike: int = MAX_ALIKE) -> 
     for kind in crowds:
         tree.add(Text(f"{format_count(alike[kind])} {kind.what}", "dim").append(", all running", "green"))
     if rest := shown[most:]:
-        states = Counter(_WORDS[child.state] for child in rest)
+        states = Counter(_COUNTED[child.state] for child in rest)
         tree.add(Text(f"and {format_count(len(rest))} more: {_listed(states)}", "bold yellow"))
     if supervisor.children is None and supervisor.counts is not None:
         tree.add(_counts_line(supervisor.counts, supervisor.why_not_listed))
@@ -212,7 +217,7 @@ def _budget(supervisor: SupervisorRow) -> Text:
 
 
 def _counts_line(counts: ChildCounts, why: str | None) -> Text:
-    states = {_WORDS[state]: getattr(counts, state) for state in ChildState if getattr(counts, state)}
+    states = {_COUNTED[state]: getattr(counts, state) for state in ChildState if getattr(counts, state)}
     line = Text(f"{counted(counts.total, 'child', 'children')}: {_listed(states)}" if states else "no child")
     return line.append(f" (not listed: {printable(why)})", "dim") if why else line
 

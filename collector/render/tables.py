@@ -82,7 +82,7 @@ def _facts(one: FoundTable) -> RenderableType:
     facts.add_row("memory", format_bytes(one.memory_bytes))
     facts.add_row("owner", cell(one.owner if one.owner_name is None else f"{one.owner} {one.owner_name}"))
     facts.add_row("type", cell(f"{one.type}, {one.protection}, key at position {one.key_position}"))
-    facts.add_row("heir", cell(one.heir))
+    facts.add_row("heir", Text("none") if one.heir is None else cell(one.heir))
     concurrency = f"read {'true' if one.read_concurrency else 'false'}, write {one.write_concurrency}"
     facts.add_row("concurrency", cell(concurrency))
     facts.add_row("compressed", "yes" if one.is_compressed else "no")

@@ -162,7 +162,7 @@ class GovernorAnswer(ProbeAnswer):
         found = None if missing else need(snapshot, "governor", GovernorState)
         if found is None or found.pid is None or found.why_not == "gone":
             is_pid = is_printed_pid(query.pid)
-            what = f"no process {query.pid} is alive" if is_pid else f"no one governor or process is {query.pid}"
+            what = f"no process {query.pid} is alive" if is_pid else f"no process and no single governor is {query.pid}"
             raise NotFound(snapshot, what, missing.nearest if missing else ())
         facts = {name: getattr(found, name) for name in GovernorState.__dataclass_fields__}
         return cls.model_validate(head(snapshot, "governor") | facts)
