@@ -69,7 +69,7 @@ Question = Callable[[Beam, Session], Awaitable[str | None]]
 
 SUPERVISORS = ("governance_sup", "cluster_sup")
 
-# Every question but the vital signs. One with an expression that is missing here is missed: its words are expected on the node.
+# Every question but the vital signs. The words of an expression that no line here asks would be missed on the node.
 PROBES: Mapping[str, Callable[[Session, float], Awaitable[object]]] = {
     "processes": processes.ask,
     "mailboxes": processes.ask_mailboxes,
