@@ -22,7 +22,7 @@ from agent.errors import (
 from agent.terms import Atom
 from collector.models import NoAnswer
 from collector.problems import install
-from collector.snapshot import Bug
+from collector.snapshot import Bug, TooSoon, UnderWay
 from tests.collector_fakes import CREATION, NODE, assert_problem, snapshot, snapshot_down
 
 
@@ -53,6 +53,8 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         (NodeUnreachable("nothing listens there"), 503, "node-not-connected"),
         (WrongCookie("the cookie is another"), 503, "node-not-connected"),
         (ConnectionLost("the node closed the connection"), 503, "node-not-connected"),
+        (UnderWay("it is under way"), 504, "node-does-not-answer"),
+        (TooSoon("ask again in 0.4 s", 0.4), 429, "asked-too-often"),
     ],
 )
 async def test_why_there_is_no_answer_decides_the_status(
@@ -65,6 +67,25 @@ async def test_why_there_is_no_answer_decides_the_status(
     problem = assert_problem(await client.get("/"), status, kind)
     assert problem["detail"] == str(cause)
     assert problem["node"] == {"name": NODE, "creation": CREATION, "instance_id": None}
+
+
+@pytest.mark.parametrize(("seconds", "header"), [(0.001, "1"), (1.0, "1"), (1.2, "2"), (3595.5, "3596")])
+async def test_who_asks_too_often_is_told_in_whole_seconds_when_to_ask_again(
+    app: FastAPI, client: httpx.AsyncClient, seconds: float, header: str
+) -> None:
+    @app.get("/")
+    async def _raise() -> None:
+        raise NoAnswer(snapshot(), TooSoon("ask again later", seconds))
+
+    assert (await client.get("/")).headers["retry-after"] == header
+
+
+async def test_only_who_asks_too_often_is_told_when_to_ask_again(app: FastAPI, client: httpx.AsyncClient) -> None:
+    @app.get("/")
+    async def _raise() -> None:
+        raise NoAnswer(snapshot(), DeadlineExceeded("no answer within 2 s"))
+
+    assert "retry-after" not in (await client.get("/")).headers
 
 
 async def test_a_node_without_connection_has_no_creation(app: FastAPI, client: httpx.AsyncClient) -> None:
