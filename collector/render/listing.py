@@ -17,11 +17,13 @@ from rich.text import Text
 BAR_CELLS: Final = 24
 LEAST_BAR_CELLS: Final = 6  # a shorter one says nothing
 WANTED_CELLS: Final = 40  # for a text, before a bar gets any: longer ones are rare
-LEAST_CELLS: Final = 24  # of the first text, which is the name; a pid with its node, or most functions, have less
-LEAST_OTHER_CELLS: Final = 12
+# How far texts give way, in turns: to these of the first one, which is the name, and then to these of the others.
+LEAST_CELLS: Final = ((32, 18), (24, 12), (12, 12))
 LEAST_CLIPPED_CELLS: Final = 8
 MAX_LINES: Final = 3  # of one cell: what is longer loses its middle
 GAP_CELLS: Final = 2
+
+_PLAIN_HEAD: Final = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ class Listing:
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
         widths = self._widths(options.max_width)
         shown = [number for number, width in enumerate(widths) if width]
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP_CELLS - 1, 0, 0))
+        style = _PLAIN_HEAD if options.ascii_only else box.SIMPLE_HEAD
+        table = Table(box=style, show_edge=False, pad_edge=False, padding=(0, GAP_CELLS - 1, 0, 0))
         for number in shown:
             is_folding = number in self._folds
             table.add_column(
@@ -90,15 +93,19 @@ class Listing:
         """Share out the cells of a line; what gets none is left out."""
         widths = [self._natural(number) for number in range(len(self._columns))]
         giving_way = [*((number, LEAST_CLIPPED_CELLS) for number in self._clips)]
-        giving_way += [(number, LEAST_OTHER_CELLS) for number in reversed(self._folds[1:])]
-        giving_way += [(number, least) for number in self._folds[:1] for least in (LEAST_CELLS, LEAST_OTHER_CELLS)]
+        for of_first, of_others in LEAST_CELLS:
+            giving_way += [(number, of_first) for number in self._folds[:1]]
+            giving_way += [(number, of_others) for number in reversed(self._folds[1:])]
         for number in filter(self._is_bar, range(len(widths))):
             wanted = [min(width, WANTED_CELLS) if other in self._folds else width for other, width in enumerate(widths)]
             left = available - sum(wanted) - _gaps(widths) + widths[number]
             widths[number] = 0 if left < LEAST_BAR_CELLS else min(left, widths[number])
         for number, least in giving_way:
-            excess = sum(widths) + _gaps(widths) - available
-            widths[number] = max(min(widths[number], least), widths[number] - max(0, excess))
+            excess = max(0, sum(widths) + _gaps(widths) - available)
+            widths[number] = max(min(widths[number], least), widths[number] - excess)
+        for number in reversed((*self._folds[1:], *self._clips)):
+            if sum(widths) + _gaps(widths) > available:
+                widths[number] = 0
         return widths
 
     def _natural(self, number: int) -> int:

@@ -127,6 +127,8 @@ def _waiting(queues: QueueTotals) -> Text:
     holding = next((over.processes for over in queues.over if over.threshold == 0), 0)
     if holding <= 1:
         return Text(f"{what} in one mailbox")
+    if queues.longest == 1:
+        return Text(f"{what} in {format_count(holding)} mailboxes, one in each")
     # Of thresholds that the same processes are over, the highest says most.
     highest = {over.processes: over.threshold for over in queues.over if over.threshold and over.processes}
     many = [
