@@ -13,6 +13,7 @@ from typing import Final
 from agent.errors import AgentError, DeadlineExceeded
 from agent.expression import Evaluated, Expression, Shell
 from agent.probes import Probe, Result
+from agent.probes.binaries import BinaryHolders
 from agent.probes.busy import Busy
 from agent.probes.process import Process
 from agent.probes.processes import Mailboxes, Processes
@@ -23,7 +24,7 @@ from collector.snapshot import Answered, Bug, Failed, Outcome
 
 QUESTION_SECONDS: Final = 2.0  # for a question of constant cost; a node that needs longer is saturated or gone
 SWEEP_SECONDS: Final = 10.0  # a million processes take one to three
-SATURATION_SECONDS: Final = 0.5
+SATURATION_SECONDS: Final = 0.5  # to find out why a sweep was late
 LOOKS_AT_SATURATION: Final = 3
 BETWEEN_LOOKS_SECONDS: Final = 0.05
 
@@ -99,8 +100,8 @@ def messages_measured(result: Result) -> int:
     match result:
         case Mailboxes(queues=queues) | Processes(queues=queues):
             return queues.total
-        case Busy(busiest=busiest):
-            return sum(one.process.message_queue_len for one in busiest)
+        case Busy(busiest=rows) | BinaryHolders(holders=rows):
+            return sum(one.process.message_queue_len for one in rows)
         case Process(row=row):
             return row.message_queue_len
     return 0
@@ -133,18 +134,20 @@ async def put(question: Question, session: Session) -> Outcome:
 
 async def _waiting_processes(session: Session) -> int | None:
     """Return how many processes wait for a scheduler at the least of some moments; None when the node does not say."""
+    clock = asyncio.get_running_loop().time
+    too_late = clock() + SATURATION_SECONDS
     least: int | None = None
     for look in range(LOOKS_AT_SATURATION):
         if look:
             await asyncio.sleep(BETWEEN_LOOKS_SECONDS)
         try:
             waiting = await session.call(
-                "erlang", "statistics", [Atom("total_run_queue_lengths")], deadline_seconds=SATURATION_SECONDS
+                "erlang", "statistics", [Atom("total_run_queue_lengths")], deadline_seconds=too_late - clock()
             )
         except AgentError:
-            return None
+            return least
         if not isinstance(waiting, int):
-            return None
+            return least
         least = waiting if least is None else min(least, waiting)
     return least
 

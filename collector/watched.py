@@ -90,7 +90,7 @@ class WatchedNode:
         tasks = [one for one in found.values() if isinstance(one, asyncio.Task)]
         if tasks:
             await asyncio.wait(tasks, timeout=deadline_seconds)  # which cancels none of them, whatever happens to us
-        given = {one: self._outcome(one, session, each, deadline_seconds) for one, each in found.items()}
+        given = {one: self._outcome(one, session, each, asker, deadline_seconds) for one, each in found.items()}
         asked = {one.probe: outcome for one, outcome in given.items() if not one.is_sweep}
         swept = {one.probe: outcome for one, outcome in given.items() if one.is_sweep}
         moments = [outcome.asked_at for outcome in (asked or swept).values() if isinstance(outcome, Answered)]
@@ -136,7 +136,9 @@ class WatchedNode:
             self._costs[begun.question.probe] += cost_seconds
         self._bugs += isinstance(outcome, Failed) and isinstance(outcome.error, Bug)
 
-    def _outcome(self, question: Question, session: Session, found: _Found, waited_seconds: float) -> Outcome:
+    def _outcome(
+        self, question: Question, session: Session, found: _Found, asker: Asker, waited_seconds: float
+    ) -> Outcome:
         if not isinstance(found, asyncio.Task):
             return found
         if found.cancelled():
@@ -144,7 +146,9 @@ class WatchedNode:
         if found.done():
             return found.result()
         if question.is_sweep:
-            before = self._known.before(question, session, time.monotonic())
+            before = None
+            if asker is Asker.PROGRAM:
+                before = self._known.before(question, session, time.monotonic())
             late = f"{question.probe} of {self.name} is under way for {waited_seconds:g} s, and there is no answer yet"
             return before or Failed(UnderWay(late), waited_seconds)
         return Failed(DeadlineExceeded(f"{self.name} gave no answer within {waited_seconds:g} s"), waited_seconds)

@@ -8,6 +8,7 @@ from agent.batch import Caller
 from agent.errors import AgentError, ConnectionLost, DeadlineExceeded, RemoteError, WorkerDied
 from agent.expression import Evaluated, Expression, Shell
 from agent.probes import Result, memory
+from agent.probes.binaries import BinaryHolder, BinaryHolders
 from agent.probes.busy import Busy, BusyProcess
 from agent.probes.process import Process
 from agent.probes.processes import Mailboxes, Processes, ProcessRow, Queues
@@ -142,6 +143,7 @@ def test_the_messages_are_those_of_all_processes_whose_memory_was_measured() -> 
     assert messages_measured(flooded(12_003)) == 12_003
     assert messages_measured(Processes(queues, 1, 1, (), ())) == 12_003
     assert messages_measured(Busy(1, 1.0, 1, (BusyProcess(1, ROW), BusyProcess(1, ROW)))) == 14
+    assert messages_measured(BinaryHolders(1, 1, 1, (BinaryHolder(ROW, 1, None, None),))) == 7
     assert messages_measured(Process(ROW, False, "normal", None, 1, None, ())) == 7  # noqa: FBT003
     assert messages_measured(MEMORY) == 0
 
@@ -207,6 +209,16 @@ async def test_a_node_that_does_not_even_say_what_waits_has_run_nothing_at_low_p
 ) -> None:
     with_waiting(session, silence)
     assert await put(failing(LATE, clock), session) == Failed(LATE, 10.0, cost_seconds=10.0 * STARVED_SHARE)
+
+
+@pytest.mark.parametrize("later", [DeadlineExceeded("no answer"), Atom("undefined")])
+async def test_one_look_is_enough_where_the_next_is_not_answered(
+    session: FakeSession, clock: FakeClock, later: Term | Exception
+) -> None:
+    with_waiting(session, 7, later)
+    outcome = await put(failing(LATE, clock), session)
+    assert isinstance(outcome, Failed)
+    assert "it is saturated, 7 processes wait" in str(outcome.error)
 
 
 async def test_a_worker_that_was_killed_may_have_run_all_the_time(session: FakeSession, clock: FakeClock) -> None:

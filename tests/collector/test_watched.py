@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -405,6 +406,18 @@ async def test_a_scrape_that_cannot_wait_gets_the_answer_before_if_it_is_any_goo
     assert snapshot.outcome("mailboxes") == before.outcome("mailboxes") or given is None
     session.release()
     assert counted(await swept.scrape(PATIENCE_SECONDS)) == 2
+
+
+async def test_a_person_who_cannot_wait_gets_no_answer_from_before(
+    swept: WatchedNode, session: FakeSession, clock: FakeClock
+) -> None:
+    await swept.scrape(PATIENCE_SECONDS)
+    clock.now += 6
+    session.hold()
+    hurried = replace(MAILBOXES, deadline_seconds=AT_ONCE - 1)
+    snapshot = await swept.answer(hurried, Asker.PERSON)
+    assert isinstance(snapshot.why_no("mailboxes"), UnderWay)
+    await swept.close()
 
 
 async def test_a_sweep_goes_on_when_everybody_who_waited_has_hung_up(
