@@ -20,11 +20,12 @@ from agent.names import Target
 from agent.node import Up
 from agent.probes import vital_signs
 from agent.session import Options, connect
-from collector.models import MemoryAnswer, NoAnswer, NodeAnswer, Problem
+from collector.models import MemoryAnswer, NoAnswer, NodeAnswer, Problem, SystemAnswer
 from collector.question import QUESTION_SECONDS, Question, put
 from collector.settings import Address, Settings
 from collector.snapshot import Snapshot
 from collector.views import AnswerT, NotFound, QueryT, View
+from collector.views.trend import TrendAnswer
 
 REQUEST_SECONDS: Final = QUESTION_SECONDS + 3.0
 DEFAULT_RETRY_SECONDS: Final = 1.0
@@ -67,6 +68,15 @@ class Collector:
     url: str
     node_name: str | None = None
     id_token: str | None = field(default=None, repr=False)
+    http: httpx.Client | None = field(default=None, repr=False)  # one that is kept open; None: a connection for each
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is on this machine. Raises `ClientError` when the URL is none."""
+        try:
+            return Address(httpx.URL(self.url).host, 0).is_loopback
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise ClientError(f"{self.url} is no URL: {error}") from None
 
     def memory(self) -> MemoryAnswer:
         """Return the node's memory by kind. Raises `ClientError`."""
@@ -76,9 +86,20 @@ class Collector:
         """Return what the node is. Raises `ClientError`."""
         return self._get("", NodeAnswer)
 
-    def view(self, view: View[QueryT, AnswerT], query: QueryT) -> AnswerT:
-        """Return what a view shows, no older than a person wants it. Raises `ClientError`."""
-        parameters = query.model_dump(mode="json", exclude_none=True) | {"fresh": True}
+    def system(self) -> SystemAnswer:
+        """Return the node's counts, limits and totals. Raises `ClientError`."""
+        return self._get("/system", SystemAnswer)
+
+    def trend(self) -> TrendAnswer:
+        """Return the node's last hour, as the collector has kept it. Raises `ClientError`."""
+        return self._get("/trend", TrendAnswer)
+
+    def view(self, view: View[QueryT, AnswerT], query: QueryT, *, fresh: bool = True) -> AnswerT:
+        """Return what a view shows: ``fresh`` no older than a person wants it, else as old as programs get it.
+
+        Raises `ClientError`.
+        """
+        parameters = query.model_dump(mode="json", exclude_none=True) | {"fresh": fresh}
         deadline_seconds = view.question(query, Settings()).deadline_seconds
         return self._get(f"/{view.path}", view.model, parameters, deadline_seconds + REQUEST_SECONDS)
 
@@ -90,16 +111,13 @@ class Collector:
         timeout_seconds: float = REQUEST_SECONDS,
     ) -> _Model:
         url = f"{self.url.rstrip('/')}/api/v1/nodes/{quote(self.node_name or '-', safe='@')}{below_node}"
+        headers = self._headers(is_here=self.is_here)
         try:
-            # A proxy that the environment names leads elsewhere, never to what listens on this machine.
-            is_here = Address(httpx.URL(url).host, 0).is_loopback
-            answer = httpx.get(
-                url,
-                params=parameters,
-                headers=self._headers(is_here=is_here),
-                timeout=timeout_seconds,
-                trust_env=not is_here,
-            )
+            if self.http is not None:
+                answer = self.http.get(url, params=parameters, headers=headers, timeout=timeout_seconds)
+            else:
+                with self.client() as http:
+                    answer = http.get(url, params=parameters, headers=headers, timeout=timeout_seconds)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
             raise ClientError(f"{self.url} is no URL: {error}") from None
         except httpx.HTTPError as error:
@@ -116,6 +134,10 @@ class Collector:
         if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
             raise AskAgain(problem.detail, _seconds(answer.headers.get("Retry-After")))
         raise ClientError(problem.detail + _hint(problem))
+
+    def client(self) -> httpx.Client:
+        """Make what can ask it, for ``http``. A proxy of the environment never leads to this machine itself."""
+        return httpx.Client(trust_env=not self.is_here)
 
     def _headers(self, *, is_here: bool) -> dict[str, str]:
         """Return what a front of Cloud Run wants to see; it leaves Authorization to the service behind it."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from collector.client import Source
+from collector.client import Collector, Direct, Source
 from collector.render.applications import applications_table
 from collector.render.binaries import binaries_table
 from collector.render.governors import governor_facts, governors_table
@@ -15,7 +15,7 @@ from collector.render.processes import busy_table, mailboxes_table, process_fact
 from collector.render.supervisors import supervisor_tree, supervisors_tree
 from collector.render.tables import table_facts, tables_table
 from collector.render.vitals import memory_table, node_table
-from collector.showing import Manner, asking, query_of, show
+from collector.showing import WATCH_SECONDS, Manner, asking, finding, query_of, show
 from collector.views import DEFAULT_LIMIT, MAX_LIMIT
 from collector.views.applications import APPLICATIONS, ApplicationsQuery
 from collector.views.binaries import BINARIES, BinariesQuery
@@ -237,3 +237,18 @@ def show_binaries(
     """Show what binaries outside of heaps take, and who holds them."""
     query = BinariesQuery(processes=processes, limit=limit)
     show(lambda: source.view(BINARIES, query), binaries_table, manner)
+
+
+@app.command("top")
+@finding("watch_tables", "governor_supervisors", "extra_supervisors", "expected_supervisors")
+def show_top(
+    source: Collector | Direct,
+    interval: Annotated[
+        float, typer.Option("--interval", min=1.0, max=60.0, metavar="SECONDS", help="how often")
+    ] = WATCH_SECONDS,
+) -> None:
+    """Show a node live on the whole screen, until q."""
+    # Only here: what draws on the whole screen would cost every other command a quarter of a second.
+    from collector.top.app import run  # noqa: PLC0415
+
+    run(source, interval)

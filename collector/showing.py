@@ -8,7 +8,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -70,6 +70,37 @@ def asking(*more_settings: str) -> Callable[[Callable[..., None]], Callable[...,
     The command gets a `Source` and a `Manner`; options of its own stand behind these two. ``more_settings`` are those
     that matter to its question when a node is asked itself.
     """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        def run(source: Source, **given: object) -> None:
+            command(source, Manner.of(given), **given)
+
+        return _finding(run, command, (*_own_options(command, 2), *_MANNER), more_settings)
+
+    return decorate
+
+
+def finding(*more_settings: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options that say whom to ask, and none of how to show it. It gets only the `Source`."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        return _finding(command, command, _own_options(command, 1), more_settings)
+
+    return decorate
+
+
+def _own_options(command: Callable[..., None], given: int) -> Sequence[inspect.Parameter]:
+    """Return the parameters of a command behind the first few, which it does not get from the command line."""
+    behind = list(inspect.signature(command, eval_str=True).parameters.values())[given:]
+    return [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in behind]
+
+
+def _finding(
+    ask: Callable[..., None],
+    command: Callable[..., None],
+    options: Sequence[inspect.Parameter],
+    more_settings: Sequence[str],
+) -> Callable[..., None]:
     add_settings = with_settings(
         [*_COLLECTOR, *more_settings, *CONNECTION],
         more_help={"node": _NODE_HELP},
@@ -77,24 +108,17 @@ def asking(*more_settings: str) -> Callable[[Callable[..., None]], Callable[...,
         | dict.fromkeys((*_COLLECTOR, "cookie_file", "config"), _WHOM),
     )
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        def run(flags: dict[str, object], config: Path | None, **given: object) -> None:
-            manner = Manner.of(given)
-            command(find_source(flags, config), manner, **given)
+    def run(flags: dict[str, object], config: Path | None, **given: object) -> None:
+        ask(find_source(flags, config), **given)
 
-        own = list(inspect.signature(command, eval_str=True).parameters.values())[2:]
-        first_two = list(inspect.signature(run, eval_str=True).parameters.values())[:2]
-        run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # as functools.wraps sets it
-            [*first_two, *(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own), *_MANNER]
-        )
-        run.__doc__ = command.__doc__
-        run.__name__ = command.__name__
-        return add_settings(run)
-
-    return decorate
+    first_two = list(inspect.signature(run, eval_str=True).parameters.values())[:2]
+    run.__signature__ = inspect.Signature([*first_two, *options])  # type: ignore[attr-defined]  # as functools.wraps sets it
+    run.__doc__ = command.__doc__
+    run.__name__ = command.__name__
+    return add_settings(run)
 
 
-def find_source(flags: dict[str, object], config: Path | None) -> Source:
+def find_source(flags: dict[str, object], config: Path | None) -> Collector | Direct:
     """Choose whom to ask: the node itself when ``--node`` is given without ``--url``, else the collector.
 
     Only the flag counts. The sidecar's own environment names its nodes too, and a shell in it wants the collector.

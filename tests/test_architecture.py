@@ -90,7 +90,24 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ),
     ("collector.render.governors",),
     ("collector.api", "collector.vitals", "collector.client", "collector.recording"),
-    ("collector.diagnostics", "collector.endpoints", "collector.showing"),
+    ("collector.diagnostics", "collector.endpoints", "collector.showing", "collector.keeping"),
+    # The full screen: all of it decides, and only the last two move anything.
+    ("collector.top", "collector.top.sparkline"),
+    ("collector.top.over_time", "collector.top.pages"),
+    ("collector.top.layout", "collector.top.signs", "collector.top.panes", "collector.top.panes.processes"),
+    (
+        "collector.top.panes.applications",
+        "collector.top.panes.governors",
+        "collector.top.panes.ports",
+        "collector.top.panes.supervisors",
+        "collector.top.panes.tables",
+    ),
+    ("collector.top.state",),
+    ("collector.top.schedule",),
+    ("collector.top.head",),
+    ("collector.top.screen",),
+    ("collector.top.asking",),
+    ("collector.top.app",),
     ("collector.app", "collector.commands"),
     ("collector.serve",),
     ("collector.cli",),
@@ -104,6 +121,9 @@ NEVER = {
     "collector.own_metrics": {"agent.session", "agent.node", "asyncio", "collector.fleet"},
     "collector.metrics": {"agent.session", "agent.node", "asyncio", "collector.fleet"},
     "collector.health": {"agent.session", "agent.node", "asyncio", "collector.fleet"},
+    "collector.trend": {"asyncio", "time", "collector.fleet", "collector.watched"},
+    "collector.top.schedule": {"asyncio", "threading", "time", "textual.app"},
+    "collector.top.screen": {"asyncio", "threading", "time", "textual.app"},
 }
 
 

@@ -1,0 +1,103 @@
+"""ETS tables: first the watched ones with their rows over time, then the largest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from rich.text import Text
+
+from collector.render.parts import cell, counted, format_bytes, format_count
+from collector.render.tables import table_facts
+from collector.top.over_time import OverTime
+from collector.top.pages import Column, Page, Row, Subject, look, row, subject
+from collector.views import MAX_LIMIT
+from collector.views.tables import TABLE, TABLES, TableAnswerRow, TableQuery, TablesAnswer, TablesQuery, WatchedTables
+from collector.views.trend import ChangeRow, TableTrend, TrendAnswer
+
+LINE_CELLS: Final = 24  # of rows over time
+
+_TABLE: Final = Column("table", least=16)
+_ROWS: Final = Column("rows", is_number=True)
+_MEMORY: Final = Column("memory", is_number=True)
+_OTHERS: Final = (
+    Column("rows over time", least=26, rank=2),
+    Column("owner", least=10, rank=1),
+    Column("type", least=10, rank=3),
+    Column("id", least=10, rank=4),
+)
+_COLUMNS: Final = {
+    "memory": (_TABLE, _ROWS, replace(_MEMORY, is_order=True), *_OTHERS),
+    "size": (_TABLE, replace(_ROWS, is_order=True), _MEMORY, *_OTHERS),
+}
+_UNKNOWN: Final = Text("not known", "yellow")
+
+
+def _page(answer: TablesAnswer, trend: TrendAnswer | None) -> Page:
+    of_time = {table.name: table for table in trend.tables} if trend else {}
+    watched = [_watched_row(one, of_time, trend) for one in answer.watched]
+    largest = [_largest_row(one) for one in answer.tables]
+    total = f"{counted(answer.table_count, 'table')}, {format_bytes(answer.memory_bytes)} together"
+    names = f"; first the {len(watched)} of watch_tables" if watched else ""
+    return Page(Text(total + names), _COLUMNS[answer.sort], (*watched, *largest))
+
+
+def _watched_row(one: WatchedTables, of_time: Mapping[str, TableTrend], trend: TrendAnswer | None) -> Row:
+    found = of_time.get(one.name)
+    over_time = Text() if found is None or trend is None else _over_time(found, trend)
+    if one.count == 0:
+        return row(("watched", one.name), cell(f"* {one.name}"), "", "", over_time, "no such table", "", "")
+    is_measured = one.count > one.not_measured
+    of_several = counted(one.count, "table") if one.count > 1 or not one.largest else None
+    return row(
+        ("watched", one.name),
+        cell(f"* {one.name}", "bold"),
+        Text(format_count(one.size)) if is_measured else _UNKNOWN,
+        Text(format_bytes(one.memory_bytes)) if is_measured else _UNKNOWN,
+        over_time,
+        of_several or _owner(one.largest[0]),
+        of_several or f"{one.largest[0].type}, {one.largest[0].protection}",
+        of_several or one.largest[0].id,
+        look=look(TABLE, TableQuery(name=one.name), f"table {one.name}", table_facts),
+    )
+
+
+def _largest_row(one: TableAnswerRow) -> Row:
+    return row(
+        one.id,
+        cell(f"  {one.name}"),
+        format_count(one.size),
+        format_bytes(one.memory_bytes),
+        Text(),
+        _owner(one),
+        cell(f"{one.type}, {one.protection}", "dim"),
+        cell(one.id, "dim"),
+        look=look(TABLE, TableQuery(name=one.id), f"table {one.name}", table_facts),
+    )
+
+
+def _owner(one: TableAnswerRow) -> str:
+    return one.owner_name or one.owner
+
+
+def _over_time(table: TableTrend, trend: TrendAnswer) -> Text:
+    """Draw how the rows have changed, and say whether they have ever become fewer."""
+    change = table.size.change
+    if change is None:
+        return Text()
+    line = OverTime(trend).line(table.size, LINE_CELLS)
+    return Text(f"{_in_words(change)} {line}")
+
+
+def _in_words(change: ChangeRow) -> str:
+    if change.per_minute is None:
+        return ""
+    if change.smallest == change.largest:
+        return "same"
+    fell = "never fell" if change.falls == 0 else "fell once" if change.falls == 1 else f"fell {change.falls} times"
+    return f"{change.per_minute:+,.0f}/min {fell}"
+
+
+BY_MEMORY: Final[Subject[TablesAnswer]] = subject(TABLES, TablesQuery(sort="memory", limit=MAX_LIMIT), _page)
+BY_ROWS: Final[Subject[TablesAnswer]] = subject(TABLES, TablesQuery(sort="size", limit=MAX_LIMIT), _page)
