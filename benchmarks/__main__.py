@@ -9,6 +9,8 @@ without your change and one with it. RESULTS.md has one from a quiet moment.
 from __future__ import annotations
 
 import argparse
+import os
+import platform
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -55,6 +57,7 @@ def main() -> None:
     if arguments.sweeps < TENTHS or arguments.seconds <= 0:
         parser.error(f"--sweeps is at least {TENTHS}, and --seconds more than 0")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that both nodes and their folders go with us
+    print(f"Python {platform.python_version()}, {os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f}\n")
     print_calls(system_erl, arguments.calls, arguments.rounds)
     print_sweeps(system_erl, arguments.sizes, arguments.rounds, arguments.seconds)
     print_memory(system_erl, arguments.sweeps)
