@@ -440,6 +440,10 @@ class AnsweringNode(WatchedNode):
 
     async def answer(self, question: Question, asker: Asker) -> Snapshot:
         self.asked.append((question, asker))
+        return self.found(question)
+
+    def found(self, question: Question) -> Snapshot:
+        """Return the answer to a question."""
         return snapshot(self.name, **{question.probe: self._outcomes[question.probe]})
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,30 +31,7 @@ from tests.collector_fakes import (
     serving_on_a_port,
     snapshot,
 )
-
-
-class Ran(NamedTuple):
-    status: object
-    output: str
-    errors: str
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command line as a shell does: arguments in, status and what was printed out."""
-
-    def run(*arguments: str) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["beamwarden", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        printed = capsys.readouterr()
-        return Ran(ended.value.code, printed.out, printed.err)
-
-    return run
+from tests.command_line import Ran, Run
 
 
 @pytest.fixture
