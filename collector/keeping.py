@@ -61,8 +61,11 @@ class KeptSource(Protocol):
 
 
 @contextmanager
-def keep_open(source: Collector | Direct, interval_seconds: float) -> Iterator[KeptSource]:
-    """Keep a source open for a while. Of a node that is asked itself a trend is kept, with a point each interval."""
+def keep_open(source: Collector | Direct, interval_seconds: float | None = None) -> Iterator[KeptSource]:
+    """Keep a source open for a while.
+
+    Of a node that is asked itself a trend is kept, with a point each interval; without an interval none.
+    """
     if isinstance(source, Collector):
         with source.client() as http:
             yield replace(source, http=http)
@@ -77,11 +80,12 @@ def keep_open(source: Collector | Direct, interval_seconds: float) -> Iterator[K
 class Joined:
     """One node, watched from a thread of this program from now until `close`."""
 
-    def __init__(self, direct: Direct, interval_seconds: float) -> None:
+    def __init__(self, direct: Direct, interval_seconds: float | None) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._end: asyncio.Event | None = None
         self._settled = threading.Event()  # it is connected, or known why not
-        settings = direct.settings.model_copy(update={"trend_interval_seconds": max(1.0, interval_seconds)})
+        trend_seconds = 0.0 if interval_seconds is None else max(1.0, interval_seconds)
+        settings = direct.settings.model_copy(update={"trend_interval_seconds": trend_seconds})
         self._settings = settings
         self._watched = WatchedNode(
             Node(direct.target, direct.cookie, direct.options, lambda _state: self._settled.set()),
@@ -130,9 +134,11 @@ class Joined:
         """Return the node's last hour, as far as it is known: from the first question on."""
 
         async def answer() -> TrendAnswer:
+            kept = self._trends.of_node.get(self._watched.name)
+            if kept is None:
+                raise ClientError("no trend is kept of this node")
             about = NodeReference.of(await self._watched.look((), (), 0.0))
-            window = self._trends.of_node[self._watched.name].window()
-            return TrendAnswer.of(window, about, self._trends.tables, self._trends.left_out)
+            return TrendAnswer.of(kept.window(), about, self._trends.tables, self._trends.left_out)
 
         return self._give(answer(), QUESTION_SECONDS)
 

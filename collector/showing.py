@@ -20,8 +20,9 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from collector.client import AskAgain, ClientError, Collector, Direct, Source
+from collector.client import AskAgain, ClientError, Collector, Direct
 from collector.flags import CONNECTION, with_settings
+from collector.keeping import keep_open
 from collector.load import load_cookie, load_options, load_settings
 from collector.models import NodeAnswer
 from collector.render.parts import printable
@@ -72,8 +73,13 @@ def asking(*more_settings: str) -> Callable[[Callable[..., None]], Callable[...,
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        def run(source: Source, **given: object) -> None:
-            command(source, Manner.of(given), **given)
+        def run(source: Collector | Direct, **given: object) -> None:
+            manner = Manner.of(given)
+            if manner.interval_seconds is None:
+                command(source, manner, **given)
+                return
+            with contextlib.suppress(KeyboardInterrupt), keep_open(source) as kept:
+                command(kept, manner, **given)
 
         return _finding(run, command, (*_own_options(command, 2), *_MANNER), more_settings)
 

@@ -90,7 +90,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ),
     ("collector.render.governors",),
     ("collector.api", "collector.vitals", "collector.client", "collector.recording"),
-    ("collector.diagnostics", "collector.endpoints", "collector.showing", "collector.keeping"),
+    ("collector.diagnostics", "collector.endpoints", "collector.keeping"),
+    ("collector.showing",),
     # The full screen: all of it decides, and only the last two move anything.
     ("collector.top", "collector.top.sparkline"),
     ("collector.top.over_time", "collector.top.pages"),

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import shutil
+import signal
 import subprocess
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -19,6 +23,7 @@ from agent.expression import Evaluated, Expression, Shell
 from agent.node import Up
 from agent.probes import Result, processes, vital_signs
 from agent.probes.processes import Mailboxes
+from agent.terms import Atom
 from collector.fleet import Fleet
 from collector.freshness import Asker
 from collector.question import EVALUATION_SECONDS, MAX_SECONDS_PER_REDUCTION, STARVED_SHARE, Question, put
@@ -29,8 +34,8 @@ from erlang_fixtures.beam import Beam
 from tests.collector_fakes import IDENTITY
 from tests.fakes import until
 from tests.live.illnesses import ill
-from tests.live.nodes import SECONDS, join
-from tests.live.test_service import serving, watching
+from tests.live.nodes import SECONDS, ask, join
+from tests.live.test_service import PROGRAM, serving, watching
 
 pytestmark = pytest.mark.live
 
@@ -54,11 +59,11 @@ async def watch(beam: Beam, *sweeps: Question) -> AsyncIterator[WatchedNode]:
 async def test_two_scrapers_and_a_person_share_one_sweep(beam: Beam) -> None:
     asked: list[float] = []
 
-    async def ask(shell: Shell, deadline_seconds: float) -> Mailboxes:
+    async def count(shell: Shell, deadline_seconds: float) -> Mailboxes:
         asked.append(deadline_seconds)
         return await processes.ask_mailboxes(shell, deadline_seconds)
 
-    sweep = replace(SWEEP_MAILBOXES, ask=ask)
+    sweep = replace(SWEEP_MAILBOXES, ask=count)
     async with watch(beam, sweep) as watched:
         first, second, person = await asyncio.gather(
             watched.scrape(SECONDS), watched.scrape(SECONDS), watched.answer(sweep, Asker.PERSON)
@@ -120,13 +125,37 @@ async def test_prometheus_s_own_linter_has_nothing_to_say_of_a_real_scrape(beam:
     assert (told.returncode, told.stdout, told.stderr) == (0, b"", b"")
 
 
+async def test_who_watches_a_node_itself_stays_connected_meanwhile(beam: Beam) -> None:
+    session = await join(beam)
+    options = ("--node", beam.target, "--cookie-file", str(beam.cookie_file), "--interval", "0.5")
+    watcher = await asyncio.create_subprocess_exec(
+        PROGRAM, "mailboxes", "--watch", "--json", *options, stdout=PIPE, stderr=PIPE
+    )
+    try:
+        assert watcher.stdout is not None
+        answers, connected = [], []
+        for _ in range(3):
+            answers.append(json.loads(await asyncio.wait_for(watcher.stdout.readline(), SECONDS)))
+            connected.append(await ask(session, "erlang:nodes", Atom("hidden")))
+        watcher.send_signal(signal.SIGINT)
+        _, errors = await asyncio.wait_for(watcher.communicate(), SECONDS)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            watcher.kill()
+        await watcher.wait()
+    session.close()
+    assert (watcher.returncode, errors) == (0, b"")
+    assert connected == [connected[0]] * 3
+    assert {answer["node"]["creation"] for answer in answers} == {session.peer.creation}
+
+
 async def test_a_sweep_that_runs_all_the_time_has_overrun(beam: Beam) -> None:
-    async def ask(shell: Shell, deadline_seconds: float) -> Result:
+    async def never_end(shell: Shell, deadline_seconds: float) -> Result:
         await shell.evaluate(FOR_EVER, {}, deadline_seconds=deadline_seconds, is_sweep=True)
         raise AssertionError
 
     session = await join(beam)
-    question = Question("for_ever", ask, deadline_seconds=TOO_LITTLE_SECONDS, is_sweep=True)
+    question = Question("for_ever", never_end, deadline_seconds=TOO_LITTLE_SECONDS, is_sweep=True)
     outcome = await put(question, session)
     session.close()
     assert isinstance(outcome, Failed)
@@ -179,12 +208,12 @@ async def test_a_saturated_node_says_so_and_its_vital_signs_still_answer(narrow:
 async def test_a_worker_that_waits_for_its_turn_does_not_cost_what_it_waited(narrow: Beam, doctor: Session) -> None:
     spent: list[Evaluated] = []
 
-    async def ask(shell: Shell, deadline_seconds: float) -> Result:
+    async def work(shell: Shell, deadline_seconds: float) -> Result:
         spent.append(await shell.evaluate(SOME_WORK, {}, deadline_seconds=deadline_seconds))
         return IDENTITY
 
     async with ill(doctor, "ill_busy_scheduler", processes=200):
-        outcome = await put(Question("some_work", ask, deadline_seconds=SECONDS), doctor)
+        outcome = await put(Question("some_work", work, deadline_seconds=SECONDS), doctor)
     assert isinstance(outcome, Answered)
     explained_seconds = spent[0].reductions * MAX_SECONDS_PER_REDUCTION
     assert outcome.cost_seconds == pytest.approx(explained_seconds + EVALUATION_SECONDS)
