@@ -48,7 +48,7 @@ async def find_governor(who: str, supervisors: Sequence[str], shell: Shell, dead
     found = await find(who, shell, deadline_seconds)
     if isinstance(found, Pid) or process.is_printed_pid(who):
         return found
-    listed = (await governors.ask(supervisors, shell, _left(too_late))).governors
+    listed = (await governors.ask(supervisors, shell, _left(too_late), _no_blanks(who))).governors
     same = [one.pid for one in listed if one.pid is not None and _no_blanks(one.id) == _no_blanks(who)]
     if len(same) == 1:
         return await _find_pid(same[0], shell, _left(too_late))

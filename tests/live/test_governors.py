@@ -9,7 +9,7 @@ import pytest
 
 from agent import Session
 from agent.expression import Expression
-from agent.probes import governors, rows
+from agent.probes import governors, lookup, rows
 from agent.probes.governors import Governor, Governors
 from agent.supervision import ChildState, Status
 from agent.terms import FALSE, TRUE, Atom, Pid, Term, format_pid
@@ -123,6 +123,16 @@ async def test_of_too_many_those_with_the_longest_queues_are_listed(
         assert found.governors[0].id == '{stuck_governor,<<"stuck">>}'
         assert (len(found.governors), found.total, found.alive) == (2, 28, 28)
         assert not found.complete
+
+
+async def test_of_too_many_one_that_is_well_is_found_by_its_id(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(governors, "MAX_LISTED", 2)
+    async with ill(session, "ill_stuck_governor", messages=10, under=Atom("billing_sup")):
+        for typed in ('{billing_governor,<<"acme">>}', ' { billing_governor, <<"acme">> }'):
+            found = await lookup.find_governor(typed, governors.DEFAULT_SUPERVISORS, session, SECONDS)
+            assert found == await billing_governor(session)
 
 
 async def test_of_too_many_those_without_a_process_are_listed_first(
