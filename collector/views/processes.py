@@ -157,7 +157,7 @@ class BusyAnswer(ProbeAnswer):
     """Who did most within the window."""
 
     process_count: int = Field(examples=[412])
-    window_seconds: float = Field(description="As it was in the end.", examples=[1.0003])
+    window_seconds: float = Field(description="As it was in the end. It began at `collected_at`.", examples=[1.0003])
     reductions: int = Field(description="Of all processes together within the window.", examples=[2_408_001])
     processes: list[BusyAnswerRow]
 
