@@ -50,6 +50,7 @@ _REFUSALS: Final = (
     WrongCookie,
     WrongPeer,
 )
+_UNKNOWN: Final = Preflight()
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -139,7 +140,7 @@ class Node:
         try:
             session = await connect(self.target, self._cookie, self._options)
             self._is_known = True
-            found = await preflight.check(session)
+            found = await _look_at(session)
             self._change(Up(session, found))
             error: AgentError = await self._stay(session, found)
         except AgentError as failure:
@@ -158,7 +159,7 @@ class Node:
         closed = asyncio.ensure_future(session.wait_closed())
         try:
             while not (await asyncio.wait({closed}, timeout=_look_again_seconds(found)))[0]:
-                found = await preflight.check(session, found)
+                found = await _look_at(session, found)
                 self._change(Up(session, found))
             return closed.result()
         finally:
@@ -168,6 +169,20 @@ class Node:
         self._state = state
         # By the loop, which logs what it raises: a listener's mistake is not the connection's.
         asyncio.get_running_loop().call_soon(self._on_change, state)
+
+
+async def _look_at(session: Session, before: Preflight = _UNKNOWN) -> Preflight:
+    """Find out what the node offers (`agent.preflight.check`); end without fail when we are told to.
+
+    The pre-flight asks several questions at the same time, and `asyncio.gather` hands on the error of one that has just
+    failed, although it is being cancelled: leaving a node whose connection broke at that moment would never end.
+    """
+    try:
+        return await preflight.check(session, before)
+    finally:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
 
 
 def _look_again_seconds(found: Preflight) -> float:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import itertools
 import logging
 from collections.abc import Sequence
@@ -129,6 +131,40 @@ async def test_leaving_closes_the_connection() -> None:
             session = node.session()
         assert isinstance(await session.wait_closed(), ConnectionLost)
         await asyncio.wait_for(server.writers[0].wait_closed(), 10)
+
+
+async def leave(node: Node) -> None:
+    async with asyncio.timeout(10):
+        await node.__aexit__(None, None, None)
+
+
+async def test_leaving_ends_at_any_step_of_a_connection_that_breaks() -> None:
+    # Of the questions that the pre-flight asks at the same time some have failed then, and others not yet.
+    for steps in range(40):
+        silent = ScriptedPeer(preflight={})
+        async with serving(silent) as server:
+            node = await Node(server.target, cookie()).__aenter__()
+            await until(functools.partial(getattr, silent, "preflights"), "it is asked")
+            server.cut()
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            await leave(node)
+
+
+async def test_leaving_ends_when_the_preflight_takes_it_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = asyncio.Event()
+
+    async def deaf(*_: object) -> preflight.Preflight:
+        asked.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        return preflight.Preflight()
+
+    monkeypatch.setattr(preflight, "check", deaf)
+    async with serving(ScriptedPeer()) as server:
+        node = await Node(server.target, cookie()).__aenter__()
+        await asyncio.wait_for(asked.wait(), 10)
+        await leave(node)
 
 
 async def test_the_node_is_up_only_when_it_is_known_what_it_offers() -> None:
