@@ -256,6 +256,24 @@ class PeerServer:
         writer.close()
 
 
+async def stop_accepting(server: asyncio.Server) -> None:
+    """Close a server's listener; whoever had connected has reached its handler then.
+
+    asyncio leaves a socket open that it has accepted and not yet made a transport of when its server is closed.
+    """
+    loop = asyncio.get_running_loop()
+    for listener in server.sockets:
+        loop.remove_reader(listener.fileno())
+    await pass_steps()
+    server.close()
+
+
+async def pass_steps() -> None:
+    """Let the loop do what asyncio has begun: it accepts, and closes, in four steps at most."""
+    for _ in range(4):
+        await asyncio.sleep(0)
+
+
 @contextlib.asynccontextmanager
 async def serving(*peers: ScriptedPeer) -> AsyncIterator[PeerServer]:
     """Serve scripted peers on a port of 127.0.0.1."""
@@ -265,10 +283,10 @@ async def serving(*peers: ScriptedPeer) -> AsyncIterator[PeerServer]:
     try:
         yield server
     finally:
-        listener.close()
+        await stop_accepting(listener)
         for writer in server.writers:
             writer.transport.abort()
-        await asyncio.sleep(0)
+        await pass_steps()
 
 
 async def until(condition: Callable[[], object], what: str, deadline_seconds: float = 10.0) -> None:

@@ -24,11 +24,11 @@ from typing import Self, TypeAlias
 
 from agent import etf
 from agent.terms import Atom, Pid, Term
-from tests.fakes import PEER_CREATION, PEER_NAME, WORKER, ScriptedPeer, SpawnedCall
-from tests.hostile_client import Plan
+from tests.fakes import PEER_CREATION, PEER_NAME, WORKER, ScriptedPeer, SpawnedCall, pass_steps, stop_accepting
+from tests.hostile_client import HELD_UP_SECONDS, Plan
 
 MIB = 1024 * 1024
-CLIENT_SECONDS = 120.0  # nothing comes near; it is what ends a client that would never end
+LAST_RESORT_SECONDS = 30.0  # for a client to end by itself after its limit; then it is killed
 _ROOT = Path(__file__).parent.parent
 _MARKER = Atom("what is asked for")
 
@@ -111,16 +111,21 @@ class HostileServer:
         self._attack = attack
         self._pids = itertools.count(1000)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._writers.append(writer)
         self._begin(self._serve(reader, writer))
 
     async def end(self) -> None:
+        """Close all connections. Nothing may listen any more."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # transports that were aborted close their sockets in the loop's next round
+        for writer in self._writers:  # a task that is cancelled before its first step runs no `finally`
+            writer.transport.abort()
+        await pass_steps()  # transports that were aborted close their sockets in the loop's next round
 
     def _begin(self, serving: Coroutine[object, object, None]) -> None:
         self._tasks.add(asyncio.ensure_future(serving))
@@ -180,7 +185,7 @@ async def attacking(attack: Attack) -> AsyncIterator[HostileServer]:
     try:
         yield server
     finally:
-        accepting.close()
+        await stop_accepting(accepting)
         await server.end()
 
 
@@ -212,16 +217,49 @@ class Report:
 
 
 class Clients:
-    """A process that makes others, one for each plan: they begin with everything imported."""
+    """A process that makes others, one for each plan: they begin with everything imported.
+
+    A client that fails takes that process with it; the next plan gets a new one.
+    """
 
     def __init__(self, errors: Path) -> None:
         self._errors = errors
+        self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def follow(self, plan: str) -> str:
+        """Let a client follow a plan, and return its report. Raises AssertionError, with what it had to say."""
+        process = self._process = self._process or self._begin()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        report = ""
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(plan + "\n")
+            process.stdin.flush()
+            report = process.stdout.readline()
+        if (errors := self._errors.read_text()) or not report.strip():
+            self._end()
+            raise AssertionError(f"a client ended without a report; on standard error it said: {errors}")
+        return report
+
+    def kill(self) -> None:
+        """End the client that follows a plan now, and what made it."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _begin(self) -> subprocess.Popen[str]:
         # Coverage would count among what a client takes.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
         with self._errors.open("wb") as errors:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, "-W", "error", "-m", "tests.hostile_client"],
                 cwd=_ROOT,
                 env=environment,
@@ -231,35 +269,20 @@ class Clients:
                 text=True,
                 start_new_session=True,
             )
-        return self
 
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
+    def _end(self) -> None:
         self.kill()
-        self._process.communicate()
-
-    def kill(self) -> None:
-        """End it, and the client that it may have made."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-
-    def follow(self, plan: str) -> str:
-        """Let a client follow a plan, and return its report."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(plan + "\n")
-        self._process.stdin.flush()
-        report = self._process.stdout.readline()
-        assert self._errors.read_text() == ""
-        return report
+        if self._process is not None:
+            self._process.communicate()
+        self._process = None
 
 
 async def attack_client(clients: Clients, attack: Attack, plan: Plan) -> tuple[Report, HostileServer]:
     """Let a client in a process of its own walk into an attack; return what became of it."""
     async with attacking(Attack()) as healthy, attacking(attack) as hostile:
         ports = {"healthy_port": healthy.port, "hostile_port": hostile.port}
+        limit_seconds = plan.limit_seconds + HELD_UP_SECONDS + LAST_RESORT_SECONDS
         following = asyncio.ensure_future(asyncio.to_thread(clients.follow, json.dumps(asdict(plan) | ports)))
-        if following not in (await asyncio.wait({following}, timeout=CLIENT_SECONDS))[0]:
+        if following not in (await asyncio.wait({following}, timeout=limit_seconds))[0]:
             clients.kill()
         return Report(**json.loads(await following)), hostile

@@ -6,6 +6,7 @@ It first does all the same with a peer that is well: what is allocated, imported
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import importlib
 import json
@@ -20,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from agent.batch import ask_all, system_info
@@ -39,6 +41,7 @@ from collector.vitals import vital_signs as vital_signs_to_log
 from collector.watched import WatchedNode
 
 BATCH = (system_info("schedulers"), system_info("wordsize"))
+HELD_UP_SECONDS = 5.0  # after its limit, when a client whose event loop does not get round to it is ended all the same
 _LIFTED = 1 << 40
 _STATUS = Path("/proc/self/status")
 
@@ -76,6 +79,9 @@ class Plan:
     """Whether the size of the process is measured without the tracing of allocations, which takes memory itself."""
 
     by_epmd: bool = False
+    limit_seconds: float = 110.0
+    """After this a client that has not ended says what it waits for, and ends. Nothing comes near."""
+
     patches: tuple[tuple[str, float], ...] = ()
     lifted: tuple[str, ...] = ()
     healthy_port: int = 0
@@ -250,8 +256,23 @@ async def no_tasks() -> list[str]:
     return [task.get_name() for task in left]
 
 
+def give_up() -> None:
+    """Print all tasks, each with what it waits for, from the outside to the inside, and end the process."""
+    for task in asyncio.all_tasks():
+        sys.stderr.write(f"{task!r}, told {task.cancelling()} times to end\n")
+        waiting: object = task.get_coro()
+        while (frame := getattr(waiting, "cr_frame", None)) is not None:
+            assert isinstance(frame, FrameType)
+            sys.stderr.write(f"    {frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_qualname}\n")
+            waiting = getattr(waiting, "cr_await", None)
+        sys.stderr.write(f"    {waiting!r}\n")
+    sys.stderr.flush()
+    os._exit(1)
+
+
 async def measure(plan: Plan, log: _Log, audit: _Audit) -> dict[str, Any]:
     """Go through the plan with a peer that is well, then with one that attacks."""
+    asyncio.get_running_loop().call_later(plan.limit_seconds, give_up)
     await Client(replace(plan, hostile_port=plan.healthy_port, waits_for_end=False, changes=0, by_epmd=False)).run()
     gc.collect()
     log.count, log.lines = 0, []
@@ -292,6 +313,7 @@ def go(plan: Plan) -> str:
         lift(limit)
     if plan.changes:
         patch("agent.node.backoff_seconds", lambda *_, **__: 0.0)
+    faulthandler.dump_traceback_later(plan.limit_seconds + HELD_UP_SECONDS, exit=True)
     log, audit = _Log(), _Audit()
     logging.basicConfig(level=logging.INFO, handlers=[log])
     return json.dumps(asyncio.run(measure(plan, log, audit)))

@@ -5,10 +5,12 @@ What is attacked runs in a process of its own, `tests.hostile_client`; the attac
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from functools import cache
 
 import pytest
@@ -16,8 +18,18 @@ import pytest
 from agent.probes.memory import Memory
 from agent.terms import Atom, Pid, Reference, Term
 from collector.changes import LINES_AT_ONCE
-from tests.fakes import OWN_PID, SpawnedCall, frame
-from tests.hostile import Attack, Chunks, Clients, HostileServer, Report, attack_client, honest, returning
+from tests.fakes import OWN_PID, SpawnedCall, frame, until
+from tests.hostile import (
+    Attack,
+    Chunks,
+    Clients,
+    HostileServer,
+    Report,
+    attack_client,
+    attacking,
+    honest,
+    returning,
+)
 from tests.hostile_attacks import (
     ANSWERS,
     BROKEN,
@@ -66,10 +78,18 @@ class Attacks:
         self._clients = clients
         self._cases = {**CASES, **{f"probes_that_get_{name}": case for name, case in PROBES.items()}, **MANY_ANSWERS}
         self._made: dict[str, tuple[Report, HostileServer]] = {}
+        self._failed: dict[str, str] = {}
 
     async def __call__(self, name: str) -> tuple[Report, HostileServer]:
+        if name in self._failed:  # not again: it may have taken until the client's limit
+            pytest.fail(f"an earlier test has made this attack: {self._failed[name]}")
         if name not in self._made:
-            self._made[name] = await attack_client(self._clients, self._cases[name].attack, self._cases[name].plan)
+            attack, plan = self._cases[name].attack, self._cases[name].plan
+            try:
+                self._made[name] = await attack_client(self._clients, attack, plan)
+            except AssertionError as error:
+                self._failed[name] = str(error)
+                raise
         return self._made[name]
 
 
@@ -153,7 +173,7 @@ async def test_a_flood_of_atoms_leaves_a_few_megabytes_at_most(attacks: Attacks)
     assert report.traced_bytes < MAX_ATOM_BYTES
 
 
-@pytest.mark.slow  # a hundred connections; what limits the lines is tested by itself in tests/collector/test_changes.py
+@pytest.mark.slow
 async def test_a_peer_that_breaks_the_protocol_in_another_way_each_time_does_not_fill_the_log(clients: Clients) -> None:
     report, server = await attack_client(clients, breaking_differently(), Plan(changes=100))
     assert server.connections >= 50
@@ -289,3 +309,30 @@ async def test_answers_that_nobody_waits_for_any_more_are_not_kept(clients: Clie
     plan = Plan(questions=1, rounds=20, deadline_seconds=0.2, max_answer_bytes=SMALL.max_frame_bytes, asks_next=False)
     report, _ = await attack_client(clients, attack, replace(plan, lifted=("an idle decoder",)))
     assert report.traced_bytes < CAP
+
+
+# --- the clients themselves: one that fails is one test that fails ---------------------------------------------------
+
+
+async def test_a_client_that_never_ends_says_what_it_waits_for(clients: Clients) -> None:
+    with pytest.raises(AssertionError, match=r"Client\.run"):
+        await attack_client(clients, Attack(), Plan(waits_for_end=True, limit_seconds=1.0))
+
+
+async def test_after_a_client_that_failed_the_next_one_follows_its_plan(clients: Clients) -> None:
+    with pytest.raises(AssertionError, match="no_such_module"):
+        await attack_client(clients, Attack(), Plan(patches=(("no_such_module.LIMIT", 0.0),)))
+    report, _ = await attack_client(clients, Attack(), Plan())
+    assert report.next == "ok"
+
+
+async def test_after_a_client_that_was_killed_the_next_one_follows_its_plan(clients: Clients) -> None:
+    async with attacking(Attack()) as silent:
+        plan = json.dumps(asdict(Plan(healthy_port=silent.port, hostile_port=silent.port, waits_for_end=True)))
+        following = asyncio.ensure_future(asyncio.to_thread(clients.follow, plan))
+        await until(lambda: silent.connections == 2, "the client waits for the end of its second connection")
+        clients.kill()
+        with pytest.raises(AssertionError, match="without a report"):
+            await following
+    report, _ = await attack_client(clients, Attack(), Plan())
+    assert report.next == "ok"
