@@ -79,13 +79,14 @@ class Top(App[None]):
     ) -> None:
         super().__init__(ansi_color=True)
         self.state = State()
+        self._canvas = Static()
         self._refresh_seconds = refresh_seconds
         self._clock = clock
         self._asking = Asking(source, clock, lambda: self.post_message(Answered()))
 
     def compose(self) -> ComposeResult:
         """Make the one widget, which is the whole screen."""
-        yield Static()
+        yield self._canvas
 
     def on_mount(self) -> None:
         """Begin to ask."""
@@ -170,7 +171,8 @@ class Top(App[None]):
 
     def _draw(self) -> None:
         width, height = self.size
-        self.query_one(Static).update(_joined(self.drawing().lines(width, height)))
+        if self._canvas.is_attached:  # an answer may come after the end
+            self._canvas.update(_joined(self.drawing().lines(width, height)))
 
 
 def _joined(lines: Sequence[Text]) -> Text:

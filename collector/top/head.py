@@ -68,7 +68,7 @@ def _troubles(known: Known, now: float) -> Iterator[str]:
     for silence in silences(known):
         yield printable(silence)
     if memory is not None and memory.trouble is not None and memory.answer is not None:
-        yield f"what is shown is {format_seconds(memory.age_seconds(now))} old"
+        yield f"what is shown is {memory.age_seconds(now):.0f} s old"
     node = _answer(known, NODE, NodeAnswer)
     for expected in (node.supervisors or ()) if node else ():
         if not expected.is_running:
@@ -76,13 +76,13 @@ def _troubles(known: Known, now: float) -> Iterator[str]:
     gone = _answer(known, applications.ALL.key, ApplicationsAnswer)
     if gone is not None and gone.not_running:
         yield f"not running: {printable(', '.join(gone.not_running))}"
-    trees = _answer(known, supervisors.ALL.key, SupervisorsAnswer)
-    if trees is not None and (unwell := supervisors.troubles(trees)):
-        yield _listed(unwell)
     trend = _answer(known, TREND, TrendAnswer)
     longest = trend.longest_message_queue.change if trend else None
     if longest is not None and longest.last >= LONG_QUEUE:
         yield f"{format_count(longest.last)} messages in one mailbox"
+    trees = _answer(known, supervisors.ALL.key, SupervisorsAnswer)
+    if trees is not None and (unwell := supervisors.troubles(trees)):
+        yield _listed(unwell)
 
 
 def silences(known: Known) -> list[str]:

@@ -23,7 +23,7 @@ LEAST_HEIGHT: Final = 12
 SIGNS_AT_LEAST: Final = 3  # lines of vital signs in a low terminal, which has no room for all
 LOW: Final = 20  # lines
 HIGH: Final = 32  # here there is room for all, and for what is read besides
-TROUBLE_LINES: Final = 2  # at the most
+TROUBLE_LINES: Final = 2  # at the most, and twice that in a high terminal
 STALE_SECONDS: Final = 10.0  # from here on the age of an answer stands out
 COST_TO_TELL_SECONDS: Final = 0.01  # of one scheduler
 
@@ -131,7 +131,7 @@ class Screen:
         ]
         trouble = head.trouble_line(self.known, self.now)
         if trouble is not None:
-            lines += _wrapped(trouble, width)
+            lines += _wrapped(trouble, width, TROUBLE_LINES if height < HIGH else 2 * TROUBLE_LINES)
         return [*lines, self._tabs(width)]
 
     def _tabs(self, width: int) -> Text:
@@ -188,11 +188,11 @@ def _cut(line: Text, width: int) -> Text:
     return line
 
 
-def _wrapped(text: Text, width: int) -> list[Text]:
+def _wrapped(text: Text, width: int, most: int = TROUBLE_LINES) -> list[Text]:
     """Break a text into few lines; what does not fit is cut."""
     lines = list(_broken(text, width))
-    if len(lines) > TROUBLE_LINES:
-        lines = lines[:TROUBLE_LINES]
+    if len(lines) > most:
+        lines = lines[:most]
         lines[-1].truncate(width - 4)
         lines[-1].append(" ...")
     return lines

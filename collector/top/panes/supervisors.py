@@ -44,9 +44,12 @@ def troubles(answer: SupervisorsAnswer) -> list[str]:
 
 def _page(answer: SupervisorsAnswer, _trend: TrendAnswer | None) -> Page:
     found = sorted(_found(answer), key=lambda one: one[0])
-    unwell = sum(rank < _WELL for rank, _ in found)
+    unwell = [one for rank, one in found if rank < _WELL]
+    children = sum(isinstance(one, tuple) for one in unwell)
     summary = Text(f"{counted(answer.supervisor_count, 'supervisor')}, ")
-    summary.append(f"{format_count(unwell)} of these and their children are not well" if unwell else "all are well")
+    summary.append(f"{format_count(len(unwell) - children)} not well" if len(unwell) > children else "all are well")
+    if children:
+        summary.append(f", {counted(children, 'child', 'children')} not running")
     return Page(summary, _COLUMNS, tuple(_row(one) for _, one in found))
 
 
@@ -77,18 +80,27 @@ def _rank(found: _Found) -> int:
         return 0 if found[0].type == "supervisor" or found[0].restart == "permanent" else 2
     if found.status not in _NO_TROUBLE:
         return 0
-    if found.status is Status.RUNNING and found.restarts:
-        return 1 if found.budget_left == 0 else 2
+    if found.status is Status.RUNNING and (found.restarts or _down_and_not_listed(found)):
+        return 1 if found.restarts and found.budget_left == 0 else 2
     return _WELL if found.status is Status.RUNNING else _WELL + 1
+
+
+def _down_and_not_listed(supervisor: SupervisorRow) -> int:
+    """Count the children that do not run, of a supervisor with too many to list; those that are listed have a row."""
+    counts = supervisor.counts
+    return counts.total - counts.running if counts is not None and supervisor.children is None else 0
 
 
 def _name_of(found: _Found) -> str:
     if isinstance(found, tuple):
-        return f"{found[0].id} {found[0].state}"
+        return f"{found[0].id} not running"
     who = found.name or found.module or found.pid
     if found.status not in _NO_TROUBLE:
         return f"{who} {found.status}"
-    return f"{who} has {found.budget_left} of {found.intensity} restarts left"
+    if down := _down_and_not_listed(found):
+        return f"{format_count(down)} children of {who} not running"
+    left = "budget unknown" if found.budget_left is None else f"{found.budget_left} of {found.intensity} restarts left"
+    return f"{who} has {left}"
 
 
 def _row(found: _Found) -> Row:

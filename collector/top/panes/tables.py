@@ -16,16 +16,17 @@ from collector.views import MAX_LIMIT
 from collector.views.tables import TABLE, TABLES, TableAnswerRow, TableQuery, TablesAnswer, TablesQuery, WatchedTables
 from collector.views.trend import ChangeRow, TableTrend, TrendAnswer
 
-LINE_CELLS: Final = 24  # of rows over time
+LINE_CELLS: Final = 12  # of rows over time
 
 _TABLE: Final = Column("table", least=16)
 _ROWS: Final = Column("rows", is_number=True)
 _MEMORY: Final = Column("memory", is_number=True)
 _OTHERS: Final = (
-    Column("rows over time", least=26, rank=2),
-    Column("owner", least=10, rank=1),
-    Column("type", least=10, rank=3),
-    Column("id", least=10, rank=4),
+    Column("rows over time", rank=1),
+    Column("how they change", rank=2),
+    Column("owner", least=10, rank=3),
+    Column("type", least=10, rank=4),
+    Column("id", least=10, rank=5),
 )
 _COLUMNS: Final = {
     "memory": (_TABLE, _ROWS, replace(_MEMORY, is_order=True), *_OTHERS),
@@ -45,9 +46,9 @@ def _page(answer: TablesAnswer, trend: TrendAnswer | None) -> Page:
 
 def _watched_row(one: WatchedTables, of_time: Mapping[str, TableTrend], trend: TrendAnswer | None) -> Row:
     found = of_time.get(one.name)
-    over_time = Text() if found is None or trend is None else _over_time(found, trend)
+    over_time = ("", "") if found is None or trend is None else _over_time(found, trend)
     if one.count == 0:
-        return row(("watched", one.name), cell(f"* {one.name}"), "", "", over_time, "no such table", "", "")
+        return row(("watched", one.name), cell(f"* {one.name}"), "", "no such", *over_time, "", "", "")
     is_measured = one.count > one.not_measured
     of_several = counted(one.count, "table") if one.count > 1 or not one.largest else None
     return row(
@@ -55,7 +56,7 @@ def _watched_row(one: WatchedTables, of_time: Mapping[str, TableTrend], trend: T
         cell(f"* {one.name}", "bold"),
         Text(format_count(one.size)) if is_measured else _UNKNOWN,
         Text(format_bytes(one.memory_bytes)) if is_measured else _UNKNOWN,
-        over_time,
+        *over_time,
         of_several or _owner(one.largest[0]),
         of_several or f"{one.largest[0].type}, {one.largest[0].protection}",
         of_several or one.largest[0].id,
@@ -69,7 +70,8 @@ def _largest_row(one: TableAnswerRow) -> Row:
         cell(f"  {one.name}"),
         format_count(one.size),
         format_bytes(one.memory_bytes),
-        Text(),
+        "",
+        "",
         _owner(one),
         cell(f"{one.type}, {one.protection}", "dim"),
         cell(one.id, "dim"),
@@ -81,22 +83,19 @@ def _owner(one: TableAnswerRow) -> str:
     return one.owner_name or one.owner
 
 
-def _over_time(table: TableTrend, trend: TrendAnswer) -> Text:
-    """Draw how the rows have changed, and say whether they have ever become fewer."""
+def _over_time(table: TableTrend, trend: TrendAnswer) -> tuple[str, str]:
+    """Draw how the rows have changed, and say it in words: whether they have ever become fewer."""
     change = table.size.change
-    if change is None:
-        return Text()
-    line = OverTime(trend).line(table.size, LINE_CELLS)
-    return Text(f"{_in_words(change)} {line}")
+    if change is None or change.per_minute is None:
+        return "", ""
+    return OverTime(trend).line(table.size, LINE_CELLS), _in_words(change, change.per_minute)
 
 
-def _in_words(change: ChangeRow) -> str:
-    if change.per_minute is None:
-        return ""
+def _in_words(change: ChangeRow, per_minute: float) -> str:
     if change.smallest == change.largest:
         return "same"
-    fell = "never fell" if change.falls == 0 else "fell once" if change.falls == 1 else f"fell {change.falls} times"
-    return f"{change.per_minute:+,.0f}/min {fell}"
+    slope = f"{per_minute:+,.0f}/min" if abs(per_minute) >= 1 else f"{per_minute * 60:+,.0f}/h"
+    return f"{slope} {'never fell' if change.falls == 0 else f'fell {change.falls}x'}"
 
 
 BY_MEMORY: Final[Subject[TablesAnswer]] = subject(TABLES, TablesQuery(sort="memory", limit=MAX_LIMIT), _page)
