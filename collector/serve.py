@@ -27,6 +27,7 @@ from collector.instance import Instance
 from collector.load import load_options
 from collector.recording import Trends, record_trends
 from collector.settings import Address, Settings, SettingsError
+from collector.views.governors import sweep_governors
 from collector.views.processes import SWEEP_MAILBOXES, SWEEP_PROCESSES
 from collector.vitals import log_vital_signs
 from collector.watched import WatchedNode
@@ -57,7 +58,8 @@ def make_fleet(settings: Settings, cookie: Cookie, instance: Instance) -> Fleet:
                 Node(target, cookie, options, ChangeLog(str(target.node))),
                 probes,
                 instance.id,
-                (SWEEP_MAILBOXES, SWEEP_PROCESSES),
+                # The governors for their ages: one is as old as we can say that it was there.
+                (SWEEP_MAILBOXES, SWEEP_PROCESSES, sweep_governors(settings)),
                 Budget(settings.max_scheduler_share, settings.fresh_min_interval_seconds),
             )
             for target in settings.node

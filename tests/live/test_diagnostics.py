@@ -147,6 +147,12 @@ async def test_governors_grow_older(beam: Beam) -> None:
     assert later["age_at_most_seconds"] >= later["age_at_least_seconds"]
 
 
+async def test_a_scrape_sees_the_governors_too_so_that_their_ages_are_known(beam: Beam) -> None:
+    async with serving(beam) as client:
+        scrape = await client.get("http://127.0.0.1:9750/metrics")
+    assert f'beamwarden_node_cost_seconds_total{{erlang_node="{beam.name}",probe="governors"}}' in scrape.text
+
+
 async def test_a_supervisor_that_hangs_is_told_over_rest(beam: Beam, session: Session) -> None:
     async with serving(beam, extra_supervisors=("hanging_sup",)) as client, ill(session, "ill_hanging_supervisor"):
         answer = (await client.get("supervisors?fresh=true")).json()
