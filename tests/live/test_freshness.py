@@ -205,6 +205,11 @@ async def test_a_saturated_node_says_so_and_its_vital_signs_still_answer(narrow:
     assert all(isinstance(outcome, Answered) for outcome in snapshot.outcomes.values())
 
 
+def explained_seconds_of(found: Evaluated) -> float:
+    """Return what its reductions can have taken at the most."""
+    return found.reductions * MAX_SECONDS_PER_REDUCTION
+
+
 async def test_a_worker_that_waits_for_its_turn_does_not_cost_what_it_waited(narrow: Beam, doctor: Session) -> None:
     spent: list[Evaluated] = []
 
@@ -212,9 +217,8 @@ async def test_a_worker_that_waits_for_its_turn_does_not_cost_what_it_waited(nar
         spent.append(await shell.evaluate(SOME_WORK, {}, deadline_seconds=deadline_seconds))
         return IDENTITY
 
-    async with ill(doctor, "ill_busy_scheduler", processes=200):
-        outcome = await put(Question("some_work", work, deadline_seconds=SECONDS), doctor)
-    assert isinstance(outcome, Answered)
-    explained_seconds = spent[0].reductions * MAX_SECONDS_PER_REDUCTION
-    assert outcome.cost_seconds == pytest.approx(explained_seconds + EVALUATION_SECONDS)
-    assert spent[0].worker_seconds > explained_seconds
+    async with ill(doctor, "ill_busy_scheduler", processes=200), asyncio.timeout(SECONDS):
+        while not spent or spent[-1].worker_seconds <= explained_seconds_of(spent[-1]):  # until one had to wait
+            outcome = await put(Question("some_work", work, deadline_seconds=SECONDS), doctor)
+            assert isinstance(outcome, Answered)
+    assert outcome.cost_seconds == pytest.approx(explained_seconds_of(spent[-1]) + EVALUATION_SECONDS)
