@@ -27,7 +27,7 @@ from agent.terms import Atom
 from collector.fleet import Fleet
 from collector.freshness import Asker
 from collector.question import EVALUATION_SECONDS, MAX_SECONDS_PER_REDUCTION, STARVED_SHARE, Question, put
-from collector.snapshot import Answered, Failed
+from collector.snapshot import Answered, Failed, Outcome
 from collector.views.processes import SWEEP_MAILBOXES, SWEEP_PROCESSES
 from collector.watched import WatchedNode
 from erlang_fixtures.beam import Beam
@@ -212,6 +212,7 @@ def explained_seconds_of(found: Evaluated) -> float:
 
 async def test_a_worker_that_waits_for_its_turn_does_not_cost_what_it_waited(narrow: Beam, doctor: Session) -> None:
     spent: list[Evaluated] = []
+    outcomes: list[Outcome] = []
 
     async def work(shell: Shell, deadline_seconds: float) -> Result:
         spent.append(await shell.evaluate(SOME_WORK, {}, deadline_seconds=deadline_seconds))
@@ -219,6 +220,7 @@ async def test_a_worker_that_waits_for_its_turn_does_not_cost_what_it_waited(nar
 
     async with ill(doctor, "ill_busy_scheduler", processes=200), asyncio.timeout(SECONDS):
         while not spent or spent[-1].worker_seconds <= explained_seconds_of(spent[-1]):  # until one had to wait
-            outcome = await put(Question("some_work", work, deadline_seconds=SECONDS), doctor)
-            assert isinstance(outcome, Answered)
-    assert outcome.cost_seconds == pytest.approx(explained_seconds_of(spent[-1]) + EVALUATION_SECONDS)
+            outcomes.append(await put(Question("some_work", work, deadline_seconds=SECONDS), doctor))
+    answered = outcomes[-1]
+    assert isinstance(answered, Answered)
+    assert answered.cost_seconds == pytest.approx(explained_seconds_of(spent[-1]) + EVALUATION_SECONDS)
