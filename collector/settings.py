@@ -58,6 +58,13 @@ def _to_list(value: object) -> object:
     return [part for item in value for part in (map(str.strip, item.split(",")) if isinstance(item, str) else [item])]
 
 
+def _all_texts(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if any("\ud800" <= character <= "\udfff" for character in name):
+            raise ValueError(f"{name!r} has bytes that are no text")  # and could not be sent to a node
+    return names
+
+
 def _not_empty(value: object) -> object:
     if value == "":  # of an unset variable, say; as a path it would be the current folder
         raise ValueError("it is empty")
@@ -140,6 +147,7 @@ def _all_different(targets: tuple[Target, ...]) -> tuple[Target, ...]:
     return targets
 
 
+_Names = Annotated[tuple[str, ...], BeforeValidator(_to_list), AfterValidator(_all_texts)]
 _File = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_no_nul), AfterValidator(Path.expanduser)]
 
 
@@ -201,18 +209,18 @@ class Settings(BaseModel):
     insecure_no_auth: bool = Field(
         default=False, description="true to serve the API to everybody when listening beyond this machine, else false"
     )
-    expected_supervisors: Annotated[tuple[str, ...], BeforeValidator(_to_list)] = Field(
+    expected_supervisors: _Names = Field(
         default=(), description="registered names of supervisors that must run for /health to be ok"
     )
-    watch_tables: Annotated[tuple[str, ...], BeforeValidator(_to_list)] = Field(
+    watch_tables: _Names = Field(
         default=DEFAULT_WATCH_TABLES,
         description="names of ETS tables that are always shown, and kept for an hour in /trend",
     )
-    governor_supervisors: Annotated[tuple[str, ...], BeforeValidator(_to_list)] = Field(
+    governor_supervisors: _Names = Field(
         default=DEFAULT_SUPERVISORS,
         description="registered names of the supervisors that have the governors below them",
     )
-    extra_supervisors: Annotated[tuple[str, ...], BeforeValidator(_to_list)] = Field(
+    extra_supervisors: _Names = Field(
         default=(), description="registered names of supervisors to show that belong to no application"
     )
     max_scheduler_share: Annotated[float, BeforeValidator(_no_truth)] = Field(

@@ -14,9 +14,11 @@ from collector.views.governors import GovernorAnswer, GovernorRow, GovernorsAnsw
 
 def governors_table(answer: GovernorsAnswer) -> RenderableType:
     """Show the governors below each of their supervisors."""
-    dead = answer.governor_count - answer.alive
-    total = Text(f"{counted(answer.governor_count, 'governor')}, ")
-    total.append("all alive" if not dead else f"{format_count(dead)} not alive", "" if not dead else "bold red")
+    total = Text(counted(answer.governor_count, "governor") if answer.governor_count else "no governors")
+    if dead := answer.governor_count - answer.alive:
+        total.append(f", {format_count(dead)} not alive", "bold red")
+    elif answer.governor_count:
+        total.append(", all alive")
     parts: list[RenderableType] = [head_of(answer), total]
     parts += [cell(f"nobody is registered as {name}", "bold red") for name in answer.missing]
     parts += [_unread(each) for each in answer.not_read]

@@ -285,6 +285,13 @@ def test_the_age_of_a_governor_is_what_is_known_of_it(first_seen: float, not_yet
     assert f"  {said}  " in line
 
 
+def test_that_there_is_no_governor_is_not_told_as_if_all_were_well() -> None:
+    nobody = replace(made.GOVERNORS_FOUND, governors=(), total=0, alive=0)
+    aged = replace(made.AGED_GOVERNORS, found=nobody)
+    lines = printed(governors_table(made.answer(GOVERNORS, GovernorsQuery(), "governors", aged)), 120).splitlines()
+    assert lines[2] == "no governors"
+
+
 def test_of_more_governors_than_are_shown_it_is_said_which() -> None:
     answer = made.answer(GOVERNORS, GovernorsQuery(limit=2), "governors", made.AGED_GOVERNORS)
     assert "the worst 2: without a process, or with the longest queues" in printed(governors_table(answer), 120)

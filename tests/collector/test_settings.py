@@ -250,6 +250,14 @@ def test_an_empty_list_of_the_environment_overrides_that_of_the_file() -> None:
     assert load_settings({}, {"BEAMWARDEN_EXPECTED_SUPERVISORS": ""}, file).expected_supervisors == ()
 
 
+@pytest.mark.parametrize(
+    "setting", ["expected_supervisors", "watch_tables", "governor_supervisors", "extra_supervisors"]
+)
+def test_a_name_that_could_not_be_sent_is_refused(setting: str) -> None:
+    (mistake,) = mistakes({setting: "a_sup,\udcff"})
+    assert mistake.startswith(f"--{setting.replace('_', '-')}: '\\udcff' has bytes that are no text; it should be ")
+
+
 def test_a_node_may_not_be_given_twice() -> None:
     assert mistakes({"node": ["a@x", "b@y", "a@x:9100"]}) == [
         "--node: a@x is given twice; it should be a node to watch: name@host, or name@host:port when no epmd runs there"
