@@ -7,9 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import typer.main
 from fastapi.routing import APIRoute
 
-from collector import api, endpoints
+from collector import api, cli, diagnostics, endpoints
 from collector.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -30,12 +31,17 @@ def test_the_readme_names_no_setting_that_does_not_exist() -> None:
 def test_every_address_is_in_the_readme() -> None:
     routes = [
         route.path
-        for router in (api.router, endpoints.router)
+        for router in (api.router, diagnostics.router, endpoints.router)
         for route in router.routes
         if isinstance(route, APIRoute)
     ]
     shortened = {path.removeprefix("/api/v1/nodes/{node}") or path for path in routes} - {"/"}
     assert [path for path in shortened if f"`{path}`" not in README and path not in README] == []
+
+
+def test_every_command_is_in_the_readme_with_an_example() -> None:
+    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]  # a group
+    assert [name for name in commands if f"beamwarden {name}" not in README] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

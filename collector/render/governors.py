@@ -23,7 +23,9 @@ def governors_table(answer: GovernorsAnswer) -> RenderableType:
     parts += [cell(f"nobody is registered as {name}", "bold red") for name in answer.missing]
     parts += [_unread(each) for each in answer.not_read]
     if answer.governor_count > len(answer.governors):
-        parts.append(Text(f"the worst {len(answer.governors)}: without a process, or with the longest queues", "dim"))
+        parts.append(
+            Text(f"shown are {len(answer.governors)}: first without a process, then with the longest queues", "dim")
+        )
     if not answer.governors:
         return Group(*parts)
     table = listing("governor", "pid", "state", "queue", "age", "in", numbers=("queue",), folds=("governor", "in"))

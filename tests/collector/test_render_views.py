@@ -294,7 +294,7 @@ def test_that_there_is_no_governor_is_not_told_as_if_all_were_well() -> None:
 
 def test_of_more_governors_than_are_shown_it_is_said_which() -> None:
     answer = made.answer(GOVERNORS, GovernorsQuery(limit=2), "governors", made.AGED_GOVERNORS)
-    assert "the worst 2: without a process, or with the longest queues" in printed(governors_table(answer), 120)
+    assert "shown are 2: first without a process, then with the longest queues" in printed(governors_table(answer), 120)
 
 
 # -------------------------------------------------------------------------------------------------------------- tables
