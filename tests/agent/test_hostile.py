@@ -173,7 +173,6 @@ async def test_a_flood_of_atoms_leaves_a_few_megabytes_at_most(attacks: Attacks)
     assert report.traced_bytes < MAX_ATOM_BYTES
 
 
-@pytest.mark.slow
 async def test_a_peer_that_breaks_the_protocol_in_another_way_each_time_does_not_fill_the_log(clients: Clients) -> None:
     report, server = await attack_client(clients, breaking_differently(), Plan(changes=100))
     assert server.connections >= 50
