@@ -14,7 +14,11 @@ from collector.views.tables import FoundTable, TableAnswer, TableAnswerRow, Tabl
 
 def tables_table(answer: TablesAnswer) -> RenderableType:
     """Show the watched tables, and the largest."""
-    total = Text(f"{counted(answer.table_count, 'table')}, {format_bytes(answer.memory_bytes)} together")
+    # Not "of": from OTP 21 on the limit stops nobody.
+    total = Text(
+        f"{counted(answer.table_count, 'table')}, {format_bytes(answer.memory_bytes)} together; "
+        f"the limit that the node was started with is {format_count(answer.table_limit)}"
+    )
     parts: list[RenderableType] = [head_of(answer), total]
     if answer.watched:
         parts += [Text(), _watched_table(answer.watched)]
