@@ -10,13 +10,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import ClassVar, Final
 
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
+from textual.geometry import Region
 from textual.message import Message
-from textual.widgets import Static
+from textual.strip import Strip
+from textual.widget import Widget
 
 from collector.client import ClientError, Collector, Direct
 from collector.keeping import KeptSource, keep_open
@@ -43,13 +46,33 @@ class Answered(Message):
     """An answer has come."""
 
 
+class Canvas(Widget):
+    """The whole screen. Of what is shown anew only the lines that have changed are sent to the terminal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: Sequence[Text] = ()
+
+    def show(self, lines: Sequence[Text]) -> None:
+        """Show these lines."""
+        before, self._lines = self._lines, lines
+        changed = [number for number, (old, new) in enumerate(zip_longest(before, lines)) if old != new]
+        if changed:
+            self.refresh(*(Region(0, number, self.size.width, 1) for number in changed))
+
+    def render_line(self, y: int) -> Strip:
+        """Draw one line (textual calls this)."""
+        line = self._lines[y] if y < len(self._lines) else Text()
+        return Strip(line.render(self.app.console)).adjust_cell_length(self.size.width)
+
+
 class Top(App[None]):
     """The program. ``clock`` is in seconds and never goes back."""
 
     ENABLE_COMMAND_PALETTE: ClassVar[bool] = False
     CSS = """
     Screen { background: ansi_default; overflow: hidden; }
-    Static { width: 100%; height: 100%; background: ansi_default; color: ansi_default; }
+    Canvas { width: 100%; height: 100%; background: ansi_default; color: ansi_default; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,ctrl+c", "quit", priority=True),
@@ -79,7 +102,7 @@ class Top(App[None]):
     ) -> None:
         super().__init__(ansi_color=True)
         self.state = State()
-        self._canvas = Static()
+        self._canvas = Canvas()
         self._refresh_seconds = refresh_seconds
         self._clock = clock
         self._asking = Asking(source, clock, lambda: self.post_message(Answered()))
@@ -172,10 +195,4 @@ class Top(App[None]):
     def _draw(self) -> None:
         width, height = self.size
         if self._canvas.is_attached:  # an answer may come after the end
-            self._canvas.update(_joined(self.drawing().lines(width, height)))
-
-
-def _joined(lines: Sequence[Text]) -> Text:
-    screen = Text("\n", no_wrap=True, overflow="crop").join(lines)
-    screen.no_wrap, screen.overflow = True, "crop"
-    return screen
+            self._canvas.show(self.drawing().lines(width, height))

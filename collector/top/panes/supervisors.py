@@ -77,7 +77,11 @@ def _below(supervisor: SupervisorRow) -> Iterator[_Found]:
 def _rank(found: _Found) -> int:
     """Return how bad it is: 0 is the worst, and from `_WELL` on nothing is the matter."""
     if isinstance(found, tuple):
-        return 0 if found[0].type == "supervisor" or found[0].restart == "permanent" else 2
+        child, _ = found
+        if child.type == "supervisor" or child.restart == "permanent":
+            return 0
+        # One that need not run for ever may have done its work, as kernel_sup's on_load has (OTP 26 and later).
+        return _WELL if child.state is ChildState.UNDEFINED else 2
     if found.status not in _NO_TROUBLE:
         return 0
     if found.status is Status.RUNNING and (found.restarts or _down_and_not_listed(found)):

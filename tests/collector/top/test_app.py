@@ -11,10 +11,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Static
 
 from collector.client import AskAgain, ClientError, Collector
-from collector.top.app import Top, run
+from collector.top.app import Canvas, Top, run
 from tests.collector_fakes import FakeClock
 from tests.top_source import FakeSource
 
@@ -37,7 +36,7 @@ class Shown:
     @property
     def text(self) -> str:
         """What is on the screen, line by line."""
-        strips = self.top.query_one(Static).render_lines(self.top.screen.size.region)
+        strips = self.top.query_one(Canvas).render_lines(self.top.screen.size.region)
         return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
 
     async def until(self, wanted: Callable[[str], bool]) -> str:

@@ -182,13 +182,19 @@ def test_a_tree_is_searched_to_its_leaves() -> None:
     assert supervisors.troubles(answer) == ["lost not running"]
 
 
-def test_what_has_ended_and_need_not_run_is_less_bad_than_what_must_run() -> None:
-    ended = child("ended", None, ChildState.UNDEFINED, restart="transient")
-    lost = child("lost", None, ChildState.UNDEFINED)
-    assert supervisors.troubles(tree(supervisor("<0.1.0>", "s", ended, lost))) == [
-        "lost not running",
-        "ended not running",
-    ]
+def test_a_child_that_need_not_run_for_ever_and_has_ended_is_shown_and_no_trouble() -> None:
+    ended = child("on_load", None, ChildState.UNDEFINED, restart="transient")
+    answer = tree(supervisor("<0.1.0>", "kernel_sup", ended, child("worker", "<0.2.0>")))
+    assert supervisors.troubles(answer) == []
+    assert drawn(supervisors.ALL.page(answer, TREND))[0] == "1 supervisor, all are well"
+    assert "on_load of kernel_sup" in first_words(supervisors.ALL.page(answer, TREND))
+
+
+@pytest.mark.parametrize("state", [ChildState.RESTARTING, ChildState.TERMINATED])
+def test_one_that_is_about_to_be_restarted_is_a_trouble_less_bad_than_one_that_must_run(state: ChildState) -> None:
+    crashed, lost = child("crashed", None, state, restart="transient"), child("lost", None, ChildState.UNDEFINED)
+    answer = tree(supervisor("<0.1.0>", "some_sup", crashed, lost))
+    assert supervisors.troubles(answer) == ["lost not running", "crashed not running"]
 
 
 def test_restarts_that_were_used_up_are_a_trouble() -> None:
