@@ -95,10 +95,13 @@ class _Node:
         self._idle = size
 
     async def measure(self, rounds: int, ping_seconds: float) -> SweepTimes:
+        sample = await self._evaluate(LAST_PIDS, N=SAMPLE)
+        assert isinstance(sample, list)
         sides: dict[str, Callable[[], Awaitable[float]]] = {
             "ours": lambda: _seconds(processes.ask(self._session, DEADLINE_SECONDS)),
             "mailboxes": lambda: _seconds(processes.ask_mailboxes(self._session, DEADLINE_SECONDS)),
             "bare": partial(self._on_node, BARE),
+            "one_by_one": partial(self._ask_one_by_one, sample),
             **{way.name: partial(self._sweep_compiled, way) for way in WAYS},
         }
         times = [{side: await run() for side, run in sides.items()} for _ in range(rounds + 1)]
@@ -109,7 +112,7 @@ class _Node:
             compiled=min(medians[way.name] for way in WAYS),
             mailboxes=medians["mailboxes"],
             bare=medians["bare"],
-            one_by_one=await self._ask_one_by_one(),
+            one_by_one=medians["one_by_one"] / len(sample) * self._idle,
             wire_bytes=await self._wire_bytes(),
             ping_at_rest=await self._ping(ping_seconds),
             ping_while_sweeping=await self._ping_while_sweeping(ping_seconds),
@@ -134,14 +137,12 @@ class _Node:
         )
         return answer.value
 
-    async def _ask_one_by_one(self) -> float:
-        sample = await self._evaluate(LAST_PIDS, N=SAMPLE)
-        assert isinstance(sample, list)
+    async def _ask_one_by_one(self, pids: Sequence[Term]) -> float:
         items: Term = [Atom("memory"), Atom("message_queue_len")]
         start = time.perf_counter()
-        for pid in sample:
+        for pid in pids:
             await _call(self._session, "erlang", "process_info", pid, items)
-        return (time.perf_counter() - start) / len(sample) * self._idle
+        return time.perf_counter() - start
 
     async def _wire_bytes(self) -> int:
         counters = self._session.counters

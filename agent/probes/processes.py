@@ -15,7 +15,7 @@ from agent.terms import FALSE, TRUE, Term, format_term
 TOP: Final = 100  # the most that anybody may ask for; the cost of one more is that of one more look
 QUEUE_THRESHOLDS: Final = (0, 10, 100, 1_000, 10_000, 100_000, 1_000_000)
 # Large enough for the compiled loops to count, small enough for the heap of the worker and of what it garbage collects.
-CHUNK: Final = 4_000
+CHUNK: Final = 2_000
 COUNTED_BY: Final = "process_count"
 HEAP_WORDS_PER_PROCESS: Final = 20  # the list of pids, copied by a garbage collection; 12 suffice for 1,000,000
 
