@@ -70,7 +70,8 @@ Open    {url}/
         {url}/health
         {url}/api/v1/nodes
 
-Try     {program} node{at}
+Try     {program} top{at}
+        {program} node{at}
         {program} memory{at}
         {program} memory --node {beam.target} --cookie-file {beam.cookie_file}
         curl -s {url}/health

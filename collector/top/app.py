@@ -62,7 +62,9 @@ class Canvas(Widget):
 
     def render_line(self, y: int) -> Strip:
         """Draw one line (textual calls this)."""
-        line = self._lines[y] if y < len(self._lines) else Text()
+        line = Text()  # appended to, since rich draws the style of a whole text only where it is a part of another
+        if y < len(self._lines):
+            line.append_text(self._lines[y])
         return Strip(line.render(self.app.console)).adjust_cell_length(self.size.width)
 
 

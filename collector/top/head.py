@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from rich.text import Text
 
 from collector.models import Answer, MemoryAnswer, NodeAnswer, SystemAnswer
-from collector.render.parts import format_count, format_seconds, printable
+from collector.render.parts import format_count, printable
 from collector.top.over_time import OverTime
 from collector.top.panes import applications, supervisors
 from collector.top.schedule import MEMORY, NODE, SYSTEM, TREND, Known
@@ -58,7 +58,7 @@ def over_time_words(known: Known) -> str:
     if latest is None or not isinstance(latest.answer, TrendAnswer):
         return "" if latest is None or latest.trouble is None else f"no lines: {latest.trouble}"
     minutes = OverTime(latest.answer).minutes
-    reach = f"{minutes:.0f} min" if minutes >= 2 else format_seconds(minutes * 60)
+    reach = f"{minutes:.0f} min" if minutes >= 2 else f"{minutes * 60:.0f} s"
     births = len(latest.answer.lives) - 1
     return f"lines: last {reach}" + (", | started anew" if births > 0 else "")
 

@@ -151,7 +151,8 @@ class Screen:
         told = self._told(latest, width)
         page = self.page
         if page is None:
-            return told or [Text("asking ...", "dim")]
+            is_answered = latest is not None and latest.trouble is not None
+            return told or [Text("no answer" if is_answered else "asking ...", "dim")]
         chosen = self.state.selection.among(page.rows)
         return [*told, *page_lines(self._with_age(page, latest), width, height - len(told), chosen)]
 
