@@ -212,7 +212,7 @@ async def test_it_leaves_no_process_and_no_message_on_the_node(beam: Beam, sessi
 
 
 def test_where_there_is_no_terminal_it_says_so(beam: Beam) -> None:
-    command = [PROGRAM, "top", *straight(beam)]
+    command = [str(PROGRAM), "top", *straight(beam)]
     ran = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert "needs a terminal" in ran.stderr
