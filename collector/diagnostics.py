@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from typing import Annotated
 
@@ -92,7 +93,9 @@ async def show_trend(
     if trend is None:
         raise ProblemError(HTTPStatus.NOT_FOUND, "trend-off", "no trend is kept here: trend_interval_seconds is 0")
     about = NodeReference.of(await node.look((), (), 0.0))
-    return TrendAnswer.of(trend.window(query.minutes * 60.0), about, trends.tables, trends.left_out)
+    window = trend.window(query.minutes * 60.0)
+    # In a thread, since it is some hundred thousand steps where a point is taken every second.
+    return await asyncio.to_thread(TrendAnswer.of, window, about, trends.tables, trends.left_out)
 
 
 @router.get("/mailboxes", summary="The longest mailboxes")

@@ -8,11 +8,12 @@ after it.
 from __future__ import annotations
 
 import math
+import operator
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import islice, pairwise
+from itertools import islice
 from typing import Final, TypeAlias
 
 HOUR_SECONDS: Final = 3_600.0
@@ -143,7 +144,7 @@ class Trend:
             self.interval_seconds,
             self._newest_at,
             tuple(None if creation == _NOBODY else creation for creation in creations),
-            {one: tuple(_known(values[place]) for place in places) for one, values in self._values.items()},
+            {one: _known(values[place] for place in places) for one, values in self._values.items()},
             math.fsum(self._costs[place] for place in places),
             self._trouble,
         )
@@ -176,14 +177,14 @@ def change(values: Sequence[int | None], interval_seconds: float) -> Change | No
     found = [(number, value) for number, value in enumerate(values) if value is not None]
     if not found:
         return None
-    known = [value for _, value in found]
+    numbers, known = zip(*found, strict=True)
     return Change(
         first=known[0],
         last=known[-1],
         smallest=min(known),
         largest=max(known),
-        falls=sum(later < earlier for earlier, later in pairwise(known)),
-        per_minute=_slope(found) * 60.0 / interval_seconds if len(found) > 1 else None,
+        falls=sum(map(operator.lt, known[1:], known)),
+        per_minute=_slope(numbers, known) * 60.0 / interval_seconds if len(known) > 1 else None,
     )
 
 
@@ -193,13 +194,13 @@ def present_life(window: Window, values: Sequence[int | None]) -> list[int | Non
     return list(islice(values, lives[-1].first_point, None)) if lives else []
 
 
-def _known(value: float) -> int | None:
-    return None if math.isnan(value) else int(value)
+def _known(values: Iterable[float]) -> tuple[int | None, ...]:
+    return tuple(None if value != value else int(value) for value in values)  # noqa: PLR0124  # not a number, quickly
 
 
-def _slope(found: Sequence[tuple[int, int]]) -> float:
-    """By least squares, in units for each point."""
-    middle = math.fsum(number for number, _ in found) / len(found)
-    height = math.fsum(value for _, value in found) / len(found)
-    along = math.fsum((number - middle) * (value - height) for number, value in found)
-    return along / math.fsum((number - middle) ** 2 for number, _ in found)
+def _slope(numbers: Sequence[int], values: Sequence[int]) -> float:
+    """By least squares, in units for each point. The sums are those of whole numbers, and so exact."""
+    count, along, high = len(numbers), sum(numbers), sum(values)
+    both, squares = sum(map(operator.mul, numbers, values)), sum(map(operator.mul, numbers, numbers))
+    slope: float = (count * both - along * high) / (count * squares - along * along)
+    return slope

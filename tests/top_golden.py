@@ -1,9 +1,9 @@
-"""The screens of the tests, and the files that hold how each of them looks: ``collector/top/golden``.
+"""The screens of the tests and an answer of /trend, and the files that hold how each of them looks.
 
-When a screen is meant to change, write them anew and read the difference::
+When one is meant to change, write them anew and read the difference::
 
     .venv/bin/python -m tests.top_golden
-    git diff tests/collector/top/golden
+    git diff tests/collector/top/golden tests/collector/golden_trend.json
 """
 
 from __future__ import annotations
@@ -19,12 +19,20 @@ from collector.top.panes import applications, governors, ports, processes, super
 from collector.top.schedule import Latest
 from collector.top.screen import Screen
 from collector.top.state import State
-from tests.collector_fakes import MOMENT
-from tests.top_source import VIEWS, known_of
+from collector.trend import Point
+from tests.collector_fakes import CREATION, MOMENT
+from tests.collector_results import as_golden as as_golden_answer
+from tests.top_source import VIEWS, known_of, point, trend_of
 
 GOLDEN: Final = Path(__file__).parent / "collector" / "top" / "golden"
 SIZES: Final = ((80, 24), (140, 45))
+GOLDEN_TREND: Final = Path(__file__).parent / "collector" / "golden_trend.json"
 NOW: Final = 100.0
+
+# Two lives of a node, and a moment between them at which it did not answer.
+SHORT_TREND: Final = trend_of(
+    point(0), point(1), Point(None, trouble="node not connected: nothing listens there"), point(3, CREATION + 1)
+)
 
 ANSWERS: Final[Mapping[str, Answer]] = {
     processes.BY_MEMORY.key: VIEWS["processes"],
@@ -97,6 +105,7 @@ def write_golden() -> None:
     GOLDEN.mkdir(exist_ok=True)
     for width, height in SIZES:
         (GOLDEN / f"{width}x{height}.txt").write_text(as_golden(width, height), encoding="utf-8")
+    GOLDEN_TREND.write_text(as_golden_answer(SHORT_TREND), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from collector.views.trend import TrendAnswer
 
 DEFAULT_REFRESH_SECONDS: Final = 2.0
 SELDOM_SECONDS: Final = 10.0  # for what changes seldom: what the node is, its supervisors and applications as a whole
+TREND_SECONDS: Final = 4.0  # at least, for an hour of figures
 LOOKING_SHARE: Final = 0.05  # of one scheduler: the most that what is shown may cost, as long as nobody presses a key
 
 NODE: Final = "node"
@@ -84,7 +85,11 @@ def _vital_signs(known: Known, now: float, refresh_seconds: float, *, is_wanted_
         MEMORY: refresh_seconds,
         SYSTEM: refresh_seconds,
         NODE: refresh_seconds if _is_in_trouble(known.get(NODE)) else SELDOM_SECONDS,
-        TREND: max(refresh_seconds, found.interval_seconds if isinstance(found, TrendAnswer) else refresh_seconds),
+        TREND: max(
+            refresh_seconds,
+            TREND_SECONDS,
+            found.interval_seconds if isinstance(found, TrendAnswer) else refresh_seconds,
+        ),
     }
     asks: Mapping[str, Callable[[KeptSource], Answer]] = {
         MEMORY: lambda source: source.memory(),
