@@ -90,12 +90,17 @@ class Link(asyncio.Protocol):
         self._arm()
 
     def close(self) -> None:
-        """End the connection properly: what was written still leaves, if the peer takes it soon."""
+        """End the connection properly: what was written still leaves, if the peer takes it soon.
+
+        One that has not been opened is cut: neither side has anything to say any more.
+        """
         if not self.opened.cancel() and not self.opened.cancelled():
             self.opened.exception()  # looked at, or asyncio would complain that nobody did
         transport, self._transport = self._transport, None
         self._finish(ConnectionLost("we have closed the connection"))
-        if transport is not None:
+        if transport is not None and self._calls is None:
+            transport.abort()
+        elif transport is not None:
             transport.close()
             self._last_resort = self._loop.call_later(CLOSE_SECONDS, transport.abort)
 

@@ -104,6 +104,7 @@ class Node:
     async def __aexit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
+        """Leave the node; the socket is closed then, which takes `agent.link.CLOSE_SECONDS` at the most."""
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait({self._keeper})
@@ -152,6 +153,7 @@ class Node:
         finally:
             if session is not None:
                 session.close()
+                await session.wait_closed()  # TLS has its own words of goodbye: who ends us must not cut them off
         return error, 0.0 if session is None else loop.time() - session.connected_at
 
     async def _stay(self, session: Session, found: Preflight) -> ConnectionLost:

@@ -11,7 +11,7 @@ import pytest
 
 from agent import node as node_module
 from agent import preflight
-from agent.errors import NodeUnreachable, RemoteError
+from agent.errors import ConnectionLost, NodeUnreachable, RemoteError
 from agent.handshake import Cookie
 from agent.names import Target
 from agent.preflight import Preflight
@@ -134,8 +134,10 @@ def connects(monkeypatch: pytest.MonkeyPatch, session: FakeSession) -> list[obje
     async def check(*_about: object) -> Preflight:
         return OFFERS
 
-    async def wait_closed(_session: FakeSession) -> None:
-        await asyncio.Event().wait()
+    async def wait_closed(held: FakeSession) -> ConnectionLost:
+        if not held.is_closed:
+            await asyncio.Event().wait()
+        return ConnectionLost("we have closed the connection")
 
     monkeypatch.setattr(node_module, "connect", connect)
     monkeypatch.setattr(preflight, "check", check)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -74,29 +75,35 @@ def strict_beam(erl: Path, cluster: Authority, version: str) -> Iterator[Beam]:
         yield beam
 
 
-async def join(beam: Beam, tls: Tls | None) -> Session:
-    return await connect(Target.parse(beam.target), read_cookie_file(beam.cookie_file), Options(tls=tls))
+@asynccontextmanager
+async def joined(beam: Beam, tls: Tls | None) -> AsyncIterator[Session]:
+    """A connection for as long as the block lasts; its socket is closed then, for which TLS needs the node."""
+    session = await connect(Target.parse(beam.target), read_cookie_file(beam.cookie_file), Options(tls=tls))
+    try:
+        yield session
+    finally:
+        session.close()
+        await session.wait_closed()
 
 
 async def refusal(beam: Beam, tls: Tls | None) -> AgentError:
     with pytest.raises(AgentError) as caught:
-        (await join(beam, tls)).close()
+        async with joined(beam, tls):
+            pass
     return caught.value
 
 
 async def test_a_node_whose_certificate_is_good_answers(beam: Beam, cluster: Authority) -> None:
-    session = await join(beam, Tls(ca_file=cluster.file))
-    assert await ask(session, "erlang:node") == Atom(beam.name)
-    assert await ask(session, "lists:seq", 1, 100_000) == list(range(1, 100_001))
-    session.close()
+    async with joined(beam, Tls(ca_file=cluster.file)) as session:
+        assert await ask(session, "erlang:node") == Atom(beam.name)
+        assert await ask(session, "lists:seq", 1, 100_000) == list(range(1, 100_001))
     assert isinstance(await session.wait_closed(), ConnectionLost)
 
 
 async def test_a_hundred_questions_at_once_get_their_own_answers(beam: Beam, cluster: Authority) -> None:
-    session = await join(beam, Tls(ca_file=cluster.file))
-    answers = await asyncio.gather(*(ask(session, "erlang:abs", -value) for value in range(100)))
-    assert answers == list(range(100))
-    session.close()
+    async with joined(beam, Tls(ca_file=cluster.file)) as session:
+        answers = await asyncio.gather(*(ask(session, "erlang:abs", -value) for value in range(100)))
+        assert answers == list(range(100))
 
 
 async def test_a_wrong_cookie_is_told_inside_of_tls_too(beam: Beam, cluster: Authority) -> None:
@@ -115,6 +122,14 @@ async def test_a_node_that_is_killed_is_seen_and_comes_back(erl: Path, cluster: 
             await asyncio.to_thread(beam.start)
             await until(lambda: isinstance(node.state, Up), "it is up again", deadline_seconds=60)
             assert node.session().peer.creation != first.peer.creation
+
+
+async def test_leaving_a_node_waits_until_its_socket_is_closed(beam: Beam, cluster: Authority) -> None:
+    options = Options(tls=Tls(ca_file=cluster.file))
+    async with Node(Target.parse(beam.target), read_cookie_file(beam.cookie_file), options) as node:
+        await until(lambda: isinstance(node.state, Up), "it is up")
+        is_closed = asyncio.ensure_future(node.session().wait_closed())
+    assert is_closed.done()
 
 
 async def test_ticks_keep_a_quiet_connection(erl: Path, cluster: Authority) -> None:
@@ -138,9 +153,8 @@ async def test_a_certificate_of_another_name_is_refused(erl: Path, cluster: Auth
 
 async def test_the_name_that_the_certificate_must_have_can_be_set(erl: Path, cluster: Authority) -> None:
     with Beam(erl, arguments=node_arguments(cluster.certificate("tai.example.org"))) as beam:
-        session = await join(beam, Tls(ca_file=cluster.file, server_name="tai.example.org"))
-        assert await ask(session, "erlang:node") == Atom(beam.name)
-        session.close()
+        async with joined(beam, Tls(ca_file=cluster.file, server_name="tai.example.org")) as session:
+            assert await ask(session, "erlang:node") == Atom(beam.name)
 
 
 async def test_a_certificate_that_has_expired_is_refused(erl: Path, cluster: Authority) -> None:
@@ -167,16 +181,14 @@ async def test_a_certificate_of_a_foreign_authority_is_refused(beam: Beam, stran
 
 
 async def test_who_does_not_want_to_verify_says_so(beam: Beam) -> None:
-    session = await join(beam, Tls(is_verified=False))
-    assert await ask(session, "erlang:node") == Atom(beam.name)
-    session.close()
+    async with joined(beam, Tls(is_verified=False)) as session:
+        assert await ask(session, "erlang:node") == Atom(beam.name)
 
 
 async def test_a_node_that_wants_a_certificate_takes_ours(strict_beam: Beam, cluster: Authority) -> None:
     ours = cluster.certificate("beamwarden")
-    session = await join(strict_beam, Tls(cluster.file, ours.file, ours.key_file))
-    assert await ask(session, "erlang:node") == Atom(strict_beam.name)
-    session.close()
+    async with joined(strict_beam, Tls(cluster.file, ours.file, ours.key_file)) as session:
+        assert await ask(session, "erlang:node") == Atom(strict_beam.name)
 
 
 async def test_a_node_that_wants_a_certificate_and_gets_none_is_told(strict_beam: Beam, cluster: Authority) -> None:
