@@ -215,10 +215,11 @@ async def test_a_worker_that_waits_for_its_turn_does_not_cost_what_it_waited(nar
     outcomes: list[Outcome] = []
 
     async def work(shell: Shell, deadline_seconds: float) -> Result:
-        spent.append(await shell.evaluate(SOME_WORK, {}, deadline_seconds=deadline_seconds))
+        # Of low priority: at the common one a fast machine is through all the others sooner than is explained.
+        spent.append(await shell.evaluate(SOME_WORK, {}, deadline_seconds=deadline_seconds, is_sweep=True))
         return IDENTITY
 
-    async with ill(doctor, "ill_busy_scheduler", processes=200), asyncio.timeout(SECONDS):
+    async with ill(doctor, "ill_busy_scheduler", processes=400), asyncio.timeout(SECONDS):
         while not spent or spent[-1].worker_seconds <= explained_seconds_of(spent[-1]):  # until one had to wait
             outcomes.append(await put(Question("some_work", work, deadline_seconds=SECONDS), doctor))
     answered = outcomes[-1]

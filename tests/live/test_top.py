@@ -43,13 +43,16 @@ class Terminal:
         self.before = termios.tcgetattr(self._theirs)
         self.written = b""
         self._looked_at = 0
+        # Where these are set they count for more than the terminal, with every program of this kind.
+        size_by_decree = {"COLUMNS", "LINES"}
+        environment = {name: value for name, value in os.environ.items() if name not in size_by_decree}
         self.process = subprocess.Popen(
             [PROGRAM, "top", *arguments],
             stdin=self._theirs,
             stdout=self._theirs,
             stderr=self._theirs,
             start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color"},
+            env={**environment, "TERM": "xterm-256color"},
         )
 
     def press(self, keys: str) -> None:
