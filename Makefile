@@ -46,8 +46,8 @@ format: $(READY) ## Format the code and mend what can be mended by itself
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
 
-bench: $(READY) ## How fast it is, beside native Erlang and pickle (a minute; SIZES=all: nodes up to 1,000,000 processes)
-	@$(BIN)/python -m benchmarks $(if $(SIZES),--sizes=$(SIZES))
+bench: $(READY) ## How fast it is, beside native Erlang and pickle (a minute; SIZES=all: nodes up to 1,000,000 processes; RESULTS=file keeps it)
+	@$(BIN)/python -m benchmarks $(if $(SIZES),--sizes=$(SIZES)) $(if $(RESULTS),--results=$(RESULTS))
 
 # Releases stay as pinned where they still fit; UPGRADE=1 takes the newest that do. Extras are kept: for an extra
 # that is not named in the file, older pips look for the newest release and then stop, as it has no hash.

@@ -2,15 +2,14 @@
 
 Small calls are measured beside a native hidden Erlang node, sweeps beside a module loaded on the node, the codec beside
 pickle. Look at the ratios: rates differ between machines, and on a shared one from minute to minute, which both sides
-feel alike. Each rate is the median of rounds in which both sides take turns. Nothing is judged here: compare a run
-without your change and one with it. RESULTS.md has one from a quiet moment.
+feel alike. Each rate is the median of rounds in which both sides take turns. Only the sweeps have aims, and what misses
+them is told; else compare a run without your change and one with it. RESULTS.md has a whole one: `make bench SIZES=all
+RESULTS=benchmarks/RESULTS.md`.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,8 +17,10 @@ from pathlib import Path
 
 from benchmarks.calls import TOGETHER, measure_calls
 from benchmarks.codec import measure_codec
-from benchmarks.resident import TENTHS, measure_resident
-from benchmarks.sweeps import measure_sweeps
+from benchmarks.machine import load, print_machine
+from benchmarks.resident import MAX_RESIDENT_BYTES, TENTHS, measure_resident
+from benchmarks.results import written_to
+from benchmarks.sweeps import AIMS, MANY, measure_sweeps, missed_aims
 from erlang_fixtures.beam import otp25, otp28
 
 QUICK_SIZES = (1_000, 10_000, 100_000)
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument(
         "--sweeps", type=int, default=1_000, help="over which our memory is watched (default: %(default)s)"
     )
+    parser.add_argument("--results", type=Path, help="a file of Markdown to write what is printed to, when all is")
     arguments = parser.parse_args()
     if arguments.rounds < 1 or arguments.calls < TOGETHER or arguments.calls % TOGETHER:
         parser.error(f"--rounds is at least 1, and --calls a multiple of {TOGETHER}")
@@ -57,11 +59,13 @@ def main() -> None:
     if arguments.sweeps < TENTHS or arguments.seconds <= 0:
         parser.error(f"--sweeps is at least {TENTHS}, and --seconds more than 0")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that both nodes and their folders go with us
-    print(f"Python {platform.python_version()}, {os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f}\n")
-    print_calls(system_erl, arguments.calls, arguments.rounds)
-    print_sweeps(system_erl, arguments.sizes, arguments.rounds, arguments.seconds)
-    print_memory(system_erl, arguments.sweeps)
-    print_codec(arguments.rounds, arguments.milliseconds / 1000)
+    with written_to(arguments.results):
+        print_machine(dict(releases(system_erl)))
+        print_calls(system_erl, arguments.calls, arguments.rounds)
+        print_sweeps(system_erl, arguments.sizes, arguments.rounds, arguments.seconds)
+        print_memory(system_erl, arguments.sweeps)
+        print_codec(arguments.rounds, arguments.milliseconds / 1000)
+        print(f"\nLoad average at the end: {load()}")
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:
@@ -86,21 +90,27 @@ def print_sweeps(system_erl: Path, sizes: Sequence[int], rounds: int, ping_secon
     row = "{:<18}" + "{:>10}" * 10
     heads = ("ours", "compiled", "ratio", "mailboxes", "bare", "ratio", "one each", "KiB", "at rest", "sweeping")
     print(row.format("processes", *heads))
+    missed: list[str] = []
     for release, erl in releases(system_erl):
         for times in measure_sweeps(erl, system_erl, sizes, rounds, ping_seconds):
+            head = f"{release}, {times.processes:,}"
             print(
                 row.format(
-                    f"{release}, {times.processes:,}",
+                    head,
                     *(f"{seconds * 1000:,.1f}" for seconds in (times.ours, times.compiled)),
-                    f"{times.ours / times.compiled:.2f}",
+                    f"{times.compiled_ratio:.2f}",
                     *(f"{seconds * 1000:,.1f}" for seconds in (times.mailboxes, times.bare)),
-                    f"{times.mailboxes / times.bare:.2f}",
-                    f"{times.one_by_one / times.ours:,.0f}",
+                    f"{times.bare_ratio:.2f}",
+                    f"{times.one_by_one_ratio:,.0f}",
                     f"{times.wire_bytes / 1024:.1f}",
                     *(f"{seconds * 1000:.2f}" for seconds in (times.ping_at_rest, times.ping_while_sweeping)),
                 ),
                 flush=True,
             )
+            missed += [f"{head}: {what}" for what in missed_aims(times)]
+    print(AIMS)
+    if sizes[-1] >= MANY:
+        print("Missed: " + ("; ".join(missed) or "none") + ".")
     print()
 
 
@@ -110,6 +120,7 @@ def print_memory(system_erl: Path, sweeps: int) -> None:
     for release, erl in releases(system_erl):
         peaks = measure_resident(erl, sweeps)
         print_row(f"{release}, the most of it", *(f"{peaks[index] / (1 << 20):.1f}" for index in (0, 4, 9)))
+    print(f"Aim: steady, under {MAX_RESIDENT_BYTES >> 20} MiB.")
     print()
 
 

@@ -37,23 +37,50 @@ LAST_PIDS: Final = Expression("last_pids", "lists:sublist(lists:reverse(erlang:p
 BARE: Final = Expression("bare", "sweep_loop:bare_mailboxes()")
 
 
+MANY: Final = 100_000  # processes, from which on our own overhead must not count any more
+MAX_COMPILED_RATIO: Final = 1.5
+MAX_BARE_RATIO: Final = 2.0
+MIN_ONE_BY_ONE_RATIO: Final = 100.0
+AIMS: Final = (
+    f"Aims, with {MANY:,} processes and more: at most {MAX_COMPILED_RATIO:g} times compiled, {MAX_BARE_RATIO:g} times "
+    f"bare; one each at least {MIN_ONE_BY_ONE_RATIO:g} times ours."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class SweepTimes:
     """One node with so many processes: medians of all rounds, in seconds.
 
-    ``one_by_one`` is what one question for each process would take, from a sample. ``answer_bytes`` is what one sweep
-    puts on the wire, both ways. The pings are the 99th percentile on the node, at rest and while we sweep without end.
+    The ratios are medians too, of what was measured within one round, so that what else the machine does in the
+    meantime counts on both sides. ``one_by_one`` is what one question for each process would take, from a sample.
+    ``wire_bytes`` is what one sweep puts on the wire, both ways. The pings are the 99th percentile on the node, at rest
+    and while we sweep without end.
     """
 
     processes: int
     ours: float
     compiled: float
+    compiled_ratio: float
     mailboxes: float
     bare: float
+    bare_ratio: float
     one_by_one: float
+    one_by_one_ratio: float
     wire_bytes: int
     ping_at_rest: float
     ping_while_sweeping: float
+
+
+def missed_aims(times: SweepTimes) -> Iterator[str]:
+    """Say which of `AIMS` were missed, and by how much."""
+    if times.processes < MANY:
+        return
+    if times.compiled_ratio > MAX_COMPILED_RATIO:
+        yield f"{times.compiled_ratio:.2f} times compiled"
+    if times.bare_ratio > MAX_BARE_RATIO:
+        yield f"{times.bare_ratio:.2f} times bare"
+    if times.one_by_one_ratio < MIN_ONE_BY_ONE_RATIO:
+        yield f"one each only {times.one_by_one_ratio:.0f} times ours"
 
 
 def measure_sweeps(
@@ -97,22 +124,27 @@ class _Node:
     async def measure(self, rounds: int, ping_seconds: float) -> SweepTimes:
         sample = await self._evaluate(LAST_PIDS, N=SAMPLE)
         assert isinstance(sample, list)
+        # Side by side what is compared.
         sides: dict[str, Callable[[], Awaitable[float]]] = {
             "ours": lambda: _seconds(processes.ask(self._session, DEADLINE_SECONDS)),
+            **{way.name: partial(self._sweep_compiled, way) for way in WAYS},
             "mailboxes": lambda: _seconds(processes.ask_mailboxes(self._session, DEADLINE_SECONDS)),
             "bare": partial(self._on_node, BARE),
             "one_by_one": partial(self._ask_one_by_one, sample),
-            **{way.name: partial(self._sweep_compiled, way) for way in WAYS},
         }
-        times = [{side: await run() for side, run in sides.items()} for _ in range(rounds + 1)]
-        medians = {side: median(turn[side] for turn in times[1:]) for side in sides}  # the first one fills caches
+        times = [{side: await run() for side, run in sides.items()} for _ in range(rounds + 1)][1:]  # caches are filled
+        medians = {side: median(turn[side] for turn in times) for side in sides}
+        compiled = min((way.name for way in WAYS), key=medians.__getitem__)
         return SweepTimes(
             processes=self._idle,
             ours=medians["ours"],
-            compiled=min(medians[way.name] for way in WAYS),
+            compiled=medians[compiled],
+            compiled_ratio=median(turn["ours"] / turn[compiled] for turn in times),
             mailboxes=medians["mailboxes"],
             bare=medians["bare"],
-            one_by_one=medians["one_by_one"] / len(sample) * self._idle,
+            bare_ratio=median(turn["mailboxes"] / turn["bare"] for turn in times),
+            one_by_one=medians["one_by_one"],
+            one_by_one_ratio=median(turn["one_by_one"] / turn["ours"] for turn in times),
             wire_bytes=await self._wire_bytes(),
             ping_at_rest=await self._ping(ping_seconds),
             ping_while_sweeping=await self._ping_while_sweeping(ping_seconds),
@@ -138,11 +170,12 @@ class _Node:
         return answer.value
 
     async def _ask_one_by_one(self, pids: Sequence[Term]) -> float:
+        """Return what one question for each process would take."""
         items: Term = [Atom("memory"), Atom("message_queue_len")]
         start = time.perf_counter()
         for pid in pids:
             await _call(self._session, "erlang", "process_info", pid, items)
-        return time.perf_counter() - start
+        return (time.perf_counter() - start) / len(pids) * self._idle
 
     async def _wire_bytes(self) -> int:
         counters = self._session.counters
