@@ -19,6 +19,7 @@ def governors_table(answer: GovernorsAnswer) -> RenderableType:
         total.append(f", {format_count(dead)} not alive", "bold red")
     elif answer.governor_count:
         total.append(", all alive")
+    total.append_text(longest_mailbox(answer))
     parts: list[RenderableType] = [head_of(answer), total]
     parts += [cell(f"nobody is registered as {name}", "bold red") for name in answer.missing]
     parts += [_unread(each) for each in answer.not_read]
@@ -42,6 +43,13 @@ def governors_table(answer: GovernorsAnswer) -> RenderableType:
                 cell("idle" if is_idle_loop(row.current_function) else row.current_function, "dim"),
             )
     return Group(*parts, Text(), table)
+
+
+def longest_mailbox(answer: GovernorsAnswer) -> Text:
+    """Say after how many live how many messages wait for one: who lives may still be stuck."""
+    longest = max((row.message_queue_len or 0 for row in answer.governors), default=0)
+    waits = counted(longest, "message waits", "messages wait")
+    return Text(f", up to {waits} for one", "bold yellow") if longest else Text()
 
 
 def governor_facts(answer: GovernorAnswer) -> RenderableType:

@@ -73,7 +73,9 @@ def supervisor_tree(answer: SupervisorAnswer) -> RenderableType:
     facts.add_row("heap", cell(None if top.heap_bytes is None else format_bytes(top.heap_bytes)))
     tree = Tree(_line(top), guide_style="dim")
     _grow(tree, top, MAX_ALIKE_OF_ONE)
-    return Group(head_of(answer), facts, *_told([top]), Text(), tree)
+    # Of one without any all is said already.
+    below: list[RenderableType] = [*_told([top]), Text(), tree] if tree.children else []
+    return Group(head_of(answer), facts, *below)
 
 
 def child_state(state: ChildState, restart: str | None = None) -> Text:

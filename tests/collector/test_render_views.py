@@ -246,6 +246,12 @@ def test_a_counted_supervisor_without_children_says_so() -> None:
     assert tree_of(empty)[-1].strip("└─ ") == "no child (not listed: it tells only how many)"
 
 
+def test_of_one_that_nothing_is_known_below_all_is_said_once() -> None:
+    found = SupervisionTree((Root(None, "<0.9.0>", Supervisor("<0.9.0>", "it", Status.NOT_ANSWERING)),))
+    answer = made.answer(SUPERVISOR, SupervisorQuery(name="it"), "supervisor", found)
+    assert printed(supervisor_tree(answer)).count("not answering") == 1
+
+
 # ----------------------------------------------------------------------------------------------------------- governors
 
 
@@ -263,7 +269,7 @@ def test_governors_stand_below_their_supervisors() -> None:
 def test_governors_that_are_not_known_are_told_before_the_table() -> None:
     lines = printed(governors_table(made.governors_answer), 120).splitlines()
     assert lines[2:5] == [
-        "3 governors, 1 not alive",
+        "3 governors, 1 not alive, up to 12,001 messages wait for one",
         "nobody is registered as pricing_sup",
         "below quota_sla_sup <0.104.0> nothing is known: not answering, in proc_lib:sync_start_link/2",
     ]
@@ -283,6 +289,17 @@ def test_the_age_of_a_governor_is_what_is_known_of_it(first_seen: float, not_yet
     answer = made.answer(GOVERNORS, GovernorsQuery(), "governors", aged)
     (line,) = [line for line in printed(governors_table(answer), 120).splitlines() if "<0.120.0>" in line]
     assert f"  {said}  " in line
+
+
+@pytest.mark.parametrize(
+    ("queue", "said"),
+    [(0, ""), (1, ", up to 1 message waits for one"), (1_000, ", up to 1,000 messages wait for one")],
+)
+def test_a_governor_that_lives_and_has_a_long_mailbox_is_not_told_as_well(queue: int, said: str) -> None:
+    one = replace(made.GOVERNORS_FOUND.governors[0], message_queue_len=queue)
+    aged = replace(made.AGED_GOVERNORS, found=replace(made.GOVERNORS_FOUND, governors=(one,), total=1, alive=1))
+    lines = printed(governors_table(made.answer(GOVERNORS, GovernorsQuery(), "governors", aged)), 120).splitlines()
+    assert lines[2] == f"1 governor, all alive{said}"
 
 
 def test_that_there_is_no_governor_is_not_told_as_if_all_were_well() -> None:

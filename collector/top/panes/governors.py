@@ -6,6 +6,7 @@ from typing import Final
 
 from rich.text import Text
 
+from collector.render.governors import longest_mailbox
 from collector.render.parts import cell, counted, format_count
 from collector.render.supervisors import child_state
 from collector.top.pages import Column, Page, Subject, row, subject
@@ -31,6 +32,7 @@ def _page(answer: GovernorsAnswer, _trend: TrendAnswer | None) -> Page:
         summary.append_text(cell(f"; nobody is registered as {name}", "bold red"))
     if answer.not_read:
         summary.append(f"; below {counted(len(answer.not_read), 'supervisor')} nothing is known", "bold yellow")
+    summary.append_text(longest_mailbox(answer))
     worst_first = sorted(answer.governors, key=lambda one: (one.is_alive, -(one.message_queue_len or 0)))
     return Page(
         summary,
