@@ -44,8 +44,12 @@ def table_facts(answer: TableAnswer) -> RenderableType:
     """Show the table that was asked for, or each of that name."""
     parts: list[RenderableType] = [head_of(answer)]
     if answer.table_count > 1:
-        of_all = f"{counted(answer.table_count, 'table')} of this name, {counted(answer.size, 'row')}"
-        parts.append(Text(f"{of_all}, {format_bytes(answer.memory_bytes)} together"))
+        of_all = Text(f"{counted(answer.table_count, 'table')} of this name, ")
+        if answer.size is None or answer.memory_bytes is None:
+            of_all.append("their size is not known", "yellow")
+        else:
+            of_all.append(f"{counted(answer.size, 'row')}, {format_bytes(answer.memory_bytes)} together")
+        parts.append(of_all)
     for number, one in enumerate(answer.tables):
         parts += [*([Text()] if number or answer.table_count > 1 else []), _facts(one)]
     return Group(*parts)
@@ -57,11 +61,10 @@ def _watched_table(watched: list[WatchedTables]) -> Listing:
         if one.count == 0:
             table.add_row(cell(one.name, "bold"), "", "", Text("no such table", "dim"))
             continue
-        measured = one.count > one.not_measured
         table.add_row(
             cell(one.name, "bold"),
-            format_count(one.size) if measured else Text("not known", "yellow"),
-            format_bytes(one.memory_bytes) if measured else Text("not known", "yellow"),
+            Text("not known", "yellow") if one.size is None else format_count(one.size),
+            Text("not known", "yellow") if one.memory_bytes is None else format_bytes(one.memory_bytes),
             _owner_of(one),
         )
     return table

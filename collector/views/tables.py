@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent.expression import Shell
 from agent.probes import ets, table
-from agent.probes.ets import Tables
+from agent.probes.ets import Tables, TablesOfName
 from agent.probes.table import FoundTables, NoTable
 from collector.question import SWEEP_SECONDS, Question
 from collector.settings import Settings
@@ -42,14 +42,31 @@ class TableAnswerRow(BaseModel):
 class WatchedTables(BaseModel):
     """All tables of one of the names in `watch_tables`."""
 
-    model_config = ConfigDict(from_attributes=True)
-
     name: str = Field(examples=["receipt_ledger"])
     count: int = Field(description="How many tables have that name; 0: there is none.", examples=[1])
     not_measured: int = Field(description="Of these not in size and memory.", examples=[0])
-    size: int = Field(description="How many rows all of them have.", examples=[81_023])
-    memory_bytes: int = Field(examples=[14_680_064])
+    size: int | None = Field(
+        description="How many rows all of them have; null: there is none, or none was measured.", examples=[81_023]
+    )
+    memory_bytes: int | None = Field(examples=[14_680_064])
     largest: list[TableAnswerRow] = Field(description="Those with the most memory, at most 10.")
+
+    @classmethod
+    def of(cls, found: TablesOfName) -> Self:
+        """Show what was found under one name."""
+        return cls(
+            name=found.name,
+            count=found.count,
+            not_measured=found.not_measured,
+            **_sums(found),
+            largest=[TableAnswerRow.model_validate(one) for one in found.largest],
+        )
+
+
+def _sums(found: TablesOfName | FoundTables) -> dict[str, int | None]:
+    """Return what was measured of all together; nothing where nothing was."""
+    is_known = found.count > found.not_measured
+    return {"size": found.size if is_known else None, "memory_bytes": found.memory_bytes if is_known else None}
 
 
 # ---------------------------------------------------------------------------------------------------------- all tables
@@ -85,7 +102,7 @@ class TablesAnswer(ProbeAnswer):
                 "table_count": found.count,
                 "table_limit": found.limit,
                 "memory_bytes": found.memory_bytes,
-                "watched": found.watched,
+                "watched": [WatchedTables.of(one) for one in found.watched],
                 "sort": query.sort,
                 "tables": top[: query.limit],
             }
@@ -133,8 +150,8 @@ class TableAnswer(ProbeAnswer):
     asked_for: str = Field(examples=["receipt_ledger"])
     table_count: int = Field(description="How many tables have that name.", examples=[1])
     not_measured: int = Field(description="Of these not in size, memory and the list.", examples=[0])
-    size: int = Field(description="How many rows all of them have.", examples=[81_023])
-    memory_bytes: int = Field(examples=[14_680_064])
+    size: int | None = Field(description="How many rows all of them have; null: none was measured.", examples=[81_023])
+    memory_bytes: int | None = Field(examples=[14_680_064])
     tables: list[FoundTable] = Field(description="Those with the most memory first.")
 
     @classmethod
@@ -149,8 +166,7 @@ class TableAnswer(ProbeAnswer):
                 "asked_for": query.name,
                 "table_count": found.count,
                 "not_measured": found.not_measured,
-                "size": found.size,
-                "memory_bytes": found.memory_bytes,
+                **_sums(found),
                 "tables": [asdict(one.row) | asdict(one) for one in found.tables],
             }
         )

@@ -9,6 +9,7 @@ import pytest
 from agent.errors import WorkerDied
 from agent.probes.applications import Applications
 from agent.probes.binaries import BinaryMemory
+from agent.probes.ets import TablesOfName
 from agent.probes.table import NoTable
 from collector.models import NoAnswer
 from collector.settings import Settings
@@ -43,6 +44,19 @@ def test_watched_tables_are_shown_whatever_the_limit_is() -> None:
     watched = tables(TablesQuery(limit=1)).watched
     assert [one.name for one in watched] == ["receipt_ledger", "tai_receipts_store", "ggen_receipts"]
     assert [one.count for one in watched] == [1, 0, 3]
+
+
+@pytest.mark.parametrize(("count", "not_measured"), [(0, 0), (3, 3)], ids=["no such table", "none was measured"])
+def test_rows_that_nobody_counted_are_not_told_as_none(count: int, not_measured: int) -> None:
+    watched = TablesOfName("receipt_ledger", count, not_measured, size=0, memory_bytes=0, largest=())
+    answer = TablesAnswer.of(found("ets", replace(TABLES_FOUND, watched=(watched,))), TablesQuery())
+    assert (answer.watched[0].size, answer.watched[0].memory_bytes) == (None, None)
+
+
+def test_an_empty_table_has_no_rows() -> None:
+    watched = TablesOfName("receipt_ledger", 1, 0, size=0, memory_bytes=1_112, largest=())
+    answer = TablesAnswer.of(found("ets", replace(TABLES_FOUND, watched=(watched,))), TablesQuery())
+    assert (answer.watched[0].size, answer.watched[0].memory_bytes) == (0, 1_112)
 
 
 def test_what_was_left_out_is_told_and_makes_the_answer_incomplete() -> None:

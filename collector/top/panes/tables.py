@@ -49,13 +49,12 @@ def _watched_row(one: WatchedTables, of_time: Mapping[str, TableTrend], trend: T
     over_time = ("", "") if found is None or trend is None else _over_time(found, trend)
     if one.count == 0:
         return row(("watched", one.name), cell(f"* {one.name}"), "", "no such", *over_time, "", "", "")
-    is_measured = one.count > one.not_measured
     of_several = counted(one.count, "table") if one.count > 1 or not one.largest else None
     return row(
         ("watched", one.name),
         cell(f"* {one.name}", "bold"),
-        Text(format_count(one.size)) if is_measured else _UNKNOWN,
-        Text(format_bytes(one.memory_bytes)) if is_measured else _UNKNOWN,
+        _UNKNOWN if one.size is None else Text(format_count(one.size)),
+        _UNKNOWN if one.memory_bytes is None else Text(format_bytes(one.memory_bytes)),
         *over_time,
         of_several or _owner(one.largest[0]),
         of_several or f"{one.largest[0].type}, {one.largest[0].protection}",
