@@ -18,7 +18,7 @@ BAR_CELLS: Final = 24
 LEAST_BAR_CELLS: Final = 6  # a shorter one says nothing
 WANTED_CELLS: Final = 40  # for a text, before a bar gets any: longer ones are rare
 # How far texts give way, in turns: to these of the first one, which is the name, and then to these of the others.
-LEAST_CELLS: Final = ((32, 18), (24, 12), (12, 12))
+LEAST_CELLS: Final = ((48, 24), (32, 18), (24, 12), (12, 12))
 LEAST_CLIPPED_CELLS: Final = 8
 MAX_LINES: Final = 3  # of one cell: what is longer loses its middle
 GAP_CELLS: Final = 2

@@ -12,7 +12,7 @@ from rich.text import Text
 from collector.render.listing import LEAST_CELLS, MAX_LINES, Listing, Share, shorten
 from collector.render.parts import cell
 
-NAME_CELLS = LEAST_CELLS[1][0]
+NAME_CELLS = LEAST_CELLS[2][0]
 
 
 def listing(*rows: tuple[str, str, float, str]) -> Listing:
