@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from agent.errors import SettingError
-from collector import commands
+from collector import commands, token_commands
 from collector.client import ClientError
 from collector.flags import with_settings
 from collector.load import describe, load_cookie, load_settings
@@ -30,7 +30,7 @@ app = typer.Typer(
 
 @app.command()
 @with_settings(
-    [name for name in Settings.model_fields if name not in {"url", "id_token"}],
+    [name for name in Settings.model_fields if name not in {"url", "token_file", "id_token"}],
     more_help={
         "node": describe("node") + "; may be repeated",
         "listen": describe("listen") + " (default: 127.0.0.1:9750)",
@@ -51,6 +51,7 @@ def serve(flags: dict[str, object], config: Path | None) -> None:
 
 
 app.add_typer(commands.app)
+app.add_typer(token_commands.app, name="token", short_help="Say who may ask from elsewhere, and who may act.")
 
 
 @app.callback(invoke_without_command=True)

@@ -69,6 +69,7 @@ class Collector:
     node_name: str | None = None
     id_token: str | None = field(default=None, repr=False)
     http: httpx.Client | None = field(default=None, repr=False)  # one that is kept open; None: a connection for each
+    token: str | None = field(default=None, repr=False)
 
     @property
     def is_here(self) -> bool:
@@ -140,14 +141,17 @@ class Collector:
         return httpx.Client(trust_env=not self.is_here)
 
     def _headers(self, *, is_here: bool) -> dict[str, str]:
-        """Return what a front of Cloud Run wants to see; it leaves Authorization to the service behind it."""
-        if self.id_token is None:
-            return {}
-        if not is_here and not self.url.startswith("https:"):
-            raise ClientError(
-                f"{self.url} is not encrypted, and others could read the token: use https, or no --id-token"
-            )
-        return {"X-Serverless-Authorization": f"Bearer {self.id_token}"}
+        """Return who we are: to the collector, and to a front of Cloud Run, which leaves Authorization to it."""
+        given = (
+            ("Authorization", self.token, "--token-file and no BEAMWARDEN_TOKEN"),
+            ("X-Serverless-Authorization", self.id_token, "--id-token"),
+        )
+        for _header, token, options in given:
+            if token is not None and not is_here and not self.url.lower().startswith("https:"):
+                raise ClientError(
+                    f"{self.url} is not encrypted, and others could read the token: use https, or no {options}"
+                )
+        return {header: f"Bearer {token}" for header, token, _options in given if token is not None}
 
 
 def _seconds(retry_after: str | None) -> float:

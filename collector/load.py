@@ -23,15 +23,20 @@ from agent.handshake import Cookie
 from agent.limits import Limits
 from agent.session import Options
 from collector.settings import Settings, SettingsError
+from collector.tokens import default_tokens_file, parse_token, read_token_file
 
 PREFIX: Final = "BEAMWARDEN_"
 COOKIE_VARIABLE: Final = "BEAMWARDEN_COOKIE"
+TOKEN_VARIABLE: Final = "BEAMWARDEN_TOKEN"  # noqa: S105  # its name
 CONFIG_VARIABLE: Final = "BEAMWARDEN_CONFIG"
 ERLANG_EPMD_PORT: Final = "ERL_EPMD_PORT"  # where OTP's own programs look for epmd's port
 DEFAULT_FILE: Final = Path("beamwarden.toml")
 TABLE: Final = "tls"  # [tls] ca_file in the file is tls_ca_file elsewhere
 
-_ELSEWHERE: Final = frozenset({COOKIE_VARIABLE, CONFIG_VARIABLE})  # variables of ours that are no settings
+_ELSEWHERE: Final = frozenset(
+    {COOKIE_VARIABLE, TOKEN_VARIABLE, CONFIG_VARIABLE}
+)  # variables of ours that are no settings
+_SECRETS: Final = frozenset({"cookie", "token"})  # which have a file, or a variable
 # Kubernetes sets these in every pod beside a Service named beamwarden.
 _OF_KUBERNETES: Final = re.compile(r"BEAMWARDEN_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_[A-Z]+(_(PROTO|PORT|ADDR))?)?)")
 
@@ -71,6 +76,19 @@ def load_cookie(settings: Settings, environ: Mapping[str, str]) -> Cookie:
         return read_default_cookie_file()
     except CookieError as error:
         raise CookieError(f"{error}; name the file with --cookie-file or BEAMWARDEN_COOKIE_FILE") from None
+
+
+def load_token(settings: Settings, environ: Mapping[str, str]) -> str | None:
+    """Find our token for a collector: the file of the settings, or BEAMWARDEN_TOKEN. Raises `TokensError`."""
+    if settings.token_file is not None:
+        return read_token_file(settings.token_file)
+    # A variable that is empty is one that a deployment could not fill.
+    return parse_token(environ[TOKEN_VARIABLE], TOKEN_VARIABLE) if environ.get(TOKEN_VARIABLE) else None
+
+
+def tokens_file(settings: Settings, environ: Mapping[str, str]) -> Path | None:
+    """Return where the collector's file of tokens is, or would be. None: nowhere, for a user without a home."""
+    return settings.tokens_file or default_tokens_file(environ)
 
 
 def load_options(settings: Settings) -> Options:
@@ -133,8 +151,8 @@ def _from_file(file: Path | None, environ: Mapping[str, str], mistakes: list[str
     for name, value in content.items():
         if name in Settings.model_fields:
             found.append((f"{path}: {name}", name, value))
-        elif name == "cookie":
-            mistakes.append(f"{path}: cookie: a secret does not belong here; put it in a file and set cookie_file")
+        elif name in _SECRETS:
+            mistakes.append(f"{path}: {name}: a secret does not belong here; put it in a file and set {name}_file")
         else:
             mistakes.append(f"{path}: {name}: there is no such setting{_nearest(name)}")
     return found

@@ -97,6 +97,13 @@ def _to_token(value: str) -> str:
     return token
 
 
+def _to_host_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
+            raise ValueError(f"{name!r} is no name of a host, which has no port and no scheme")
+    return tuple(name.lower().removesuffix(".") for name in names)
+
+
 def _no_truth(value: object) -> object:
     if isinstance(value, bool):  # Python takes true for 1, as a file may have it
         raise ValueError("neither true nor false is a number")  # noqa: TRY004
@@ -206,8 +213,20 @@ class Settings(BaseModel):
         repr=False,
         description="a token for the front that stands before the collector, sent as X-Serverless-Authorization",
     )
+    token_file: _File | None = Field(
+        default=None, description="the file that holds your token for the collector (default: BEAMWARDEN_TOKEN)"
+    )
+    tokens_file: _File | None = Field(
+        default=None,
+        description="the file of those who may ask the collector from elsewhere, and act (default: beamwarden/tokens "
+        "under $XDG_CONFIG_HOME or ~/.config)",
+    )
+    allowed_hosts: Annotated[_Names, AfterValidator(_to_host_names)] = Field(
+        default=(), description="names by which the collector may be asked, beside localhost and any address"
+    )
     insecure_no_auth: bool = Field(
-        default=False, description="true to serve the API to everybody when listening beyond this machine, else false"
+        default=False,
+        description="true to let everybody who reaches the collector read, without a token, else false",
     )
     expected_supervisors: _Names = Field(
         default=(), description="registered names of supervisors that must run for /health to be ok"

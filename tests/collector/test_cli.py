@@ -137,7 +137,9 @@ class Asked(list[tuple[object, ...]]):
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     asked = Asked()
-    monkeypatch.setattr(showing, "Collector", lambda url, node, _token: asked.source("collector", url, node))
+    monkeypatch.setattr(
+        showing, "Collector", lambda url, node, _id_token, *, token: asked.source("collector", url, node)
+    )
     monkeypatch.setattr(
         showing,
         "Direct",
@@ -386,7 +388,7 @@ def test_serve_needs_certificates_that_can_be_used(run: Run, cookie_file: Path) 
 def test_serve_has_an_option_for_every_setting_but_those_of_the_command_line() -> None:
     command = typer.main.get_command(cli.app)
     options = {parameter.name for parameter in command.commands["serve"].params}  # type: ignore[attr-defined]
-    assert options - {"config", "help"} == set(Settings.model_fields) - {"url", "id_token"}
+    assert options - {"config", "help"} == set(Settings.model_fields) - {"url", "id_token", "token_file"}
 
 
 @pytest.mark.parametrize("arguments", [(), ("--json",)])

@@ -37,6 +37,7 @@ from tests.collector_fakes import NODE, OFFERS, FakeSession, fleet_down, fleet_o
 
 COOKIE = Cookie("a cookie that no test reads")
 TOKEN = "ey.secret"
+OUR_TOKEN = "bw_" + "x" * 43
 ABSENT = "http://collector.invalid"
 
 
@@ -185,12 +186,22 @@ def test_the_token_is_sent_as_cloud_run_wants_it(front: Front) -> None:
     assert "Authorization" not in headers
 
 
+def test_our_own_token_is_sent_beside_it(front: Front) -> None:
+    url, sent = front()
+    with pytest.raises(ClientError, match="not here"):
+        Collector(url, id_token=TOKEN, token=OUR_TOKEN).memory()
+    (headers,) = sent
+    assert headers["Authorization"] == f"Bearer {OUR_TOKEN}"
+    assert headers["X-Serverless-Authorization"] == f"Bearer {TOKEN}"
+
+
 def test_without_a_token_none_is_sent(front: Front) -> None:
     url, sent = front()
     with pytest.raises(ClientError, match="not here"):
         Collector(url).memory()
     assert TOKEN not in str(sent)
     assert "X-Serverless-Authorization" not in sent[0]
+    assert "Authorization" not in sent[0]
 
 
 @pytest.mark.parametrize(
@@ -209,6 +220,16 @@ def test_the_token_is_not_sent_in_the_clear_beyond_this_machine(
     assert sent == []
 
 
+@pytest.mark.parametrize("url", [ABSENT, "http://10.0.0.1:9750", "http://127.0.0.1.example"])
+def test_our_own_token_is_not_sent_in_the_clear_either(url: str, front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy, sent = front()
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    with pytest.raises(ClientError, match=r"use https, or no --token-file and no BEAMWARDEN_TOKEN$") as caught:
+        Collector(url, token=OUR_TOKEN).memory()
+    assert OUR_TOKEN not in str(caught.value)
+    assert sent == []
+
+
 def test_over_https_it_may_go_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     with pytest.raises(ClientError, match=r"^no collector answers at https://collector\.invalid") as caught:
@@ -218,6 +239,7 @@ def test_over_https_it_may_go_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_token_is_in_nothing_that_is_printed() -> None:
     assert TOKEN not in repr(Collector(ABSENT, id_token=TOKEN))
+    assert OUR_TOKEN not in repr(Collector(ABSENT, token=OUR_TOKEN))
 
 
 @pytest.mark.parametrize(

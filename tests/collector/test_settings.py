@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from agent.errors import AgentError, CookieError, TlsSettingError
+from agent.errors import AgentError, CookieError, SettingError, TlsSettingError
 from agent.handshake import Cookie
 from agent.limits import Limits
 from agent.names import Target
@@ -18,7 +18,7 @@ from agent.node import Node
 from agent.session import Options
 from agent.tls import Tls
 from collector.client import Direct
-from collector.load import describe, flag_of, load_cookie, load_options, load_settings
+from collector.load import describe, flag_of, load_cookie, load_options, load_settings, load_token, tokens_file
 from collector.settings import Address, Settings, SettingsError
 from tests.certificates import Authority
 
@@ -80,6 +80,9 @@ KINDS = {
     ),
     "url": Kind('"http://file"', "http://env", "http://flag", "http://file", "http://env", "http://flag"),
     "id_token": Kind('"file"', "env", "flag", "file", "env", "flag"),
+    "token_file": Kind('"/file"', "/env", "/flag", Path("/file"), Path("/env"), Path("/flag")),
+    "tokens_file": Kind('"/file"', "/env", "/flag", Path("/file"), Path("/env"), Path("/flag")),
+    "allowed_hosts": Kind('["file.example"]', "ENV", "flag.", ("file.example",), ("env",), ("flag",)),
     "insecure_no_auth": Kind("true", "false", YES, YES, NO, YES),
     "expected_supervisors": Kind('["file_sup"]', "env_sup", "flag_sup", ("file_sup",), ("env_sup",), ("flag_sup",)),
     "watch_tables": Kind('["file"]', "env", "flag", ("file",), ("env",), ("flag",)),
@@ -289,7 +292,10 @@ WRONG = [
     Wrong("listen", "127.0.0.1:0000099999", "is no address with a port", "address:port"),
     Wrong("listen", "127.0.0.1:-1", "is no address with a port", "address:port"),
     Wrong("listen", "127.0.0.1:²", "is no address with a port", "address:port"),
-    Wrong("insecure_no_auth", "perhaps", "valid boolean", "true to serve"),
+    Wrong("insecure_no_auth", "perhaps", "valid boolean", "true to let everybody"),
+    Wrong("allowed_hosts", "a.example:80", "'a.example:80' is no name of a host", "names by which"),
+    Wrong("allowed_hosts", "https://a.example", "is no name of a host", "beside localhost"),
+    Wrong("allowed_hosts", "*", "'*' is no name of a host", "beside localhost"),
     Wrong("trend_interval_seconds", "0.5", "0.5 is less than a second", "1 to 60, or 0 to keep none"),
     Wrong("trend_interval_seconds", "61", "less than or equal to 60", "1 to 60, or 0 to keep none"),
     Wrong("trend_interval_seconds", "nan", "less than or equal to 60", "1 to 60, or 0 to keep none"),
@@ -406,9 +412,10 @@ def test_a_name_near_to_none_is_answered_with_all_that_there_are() -> None:
     assert of_file == f"settings.toml: zzz: there is no such setting; there are {', '.join(KINDS)}"
 
 
-def test_a_cookie_in_the_file_is_refused() -> None:
-    assert mistakes({}, {}, settings_file('cookie = "monster"')) == [
-        "settings.toml: cookie: a secret does not belong here; put it in a file and set cookie_file"
+@pytest.mark.parametrize("secret", ["cookie", "token"])
+def test_a_secret_in_the_file_is_refused(secret: str) -> None:
+    assert mistakes({}, {}, settings_file(f'{secret} = "monster"')) == [
+        f"settings.toml: {secret}: a secret does not belong here; put it in a file and set {secret}_file"
     ]
 
 
@@ -652,3 +659,33 @@ def test_a_wrong_token_is_named_by_its_place_and_not_shown(token: str) -> None:
 
 def test_settings_do_not_print_the_token() -> None:
     assert "ey.secret" not in repr(load_settings({"id_token": "ey.secret"}, {}))
+
+
+OUR_TOKEN = "bw_" + "x" * 43
+
+
+def test_the_token_comes_from_its_file_or_its_variable(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("bw_" + "f" * 43 + "\n")
+    file.chmod(0o600)
+    environ = {"BEAMWARDEN_TOKEN": f"{OUR_TOKEN}\n"}
+    assert load_token(load_settings({}, environ), environ) == OUR_TOKEN
+    assert load_token(load_settings({"token_file": file}, environ), environ) == "bw_" + "f" * 43
+
+
+@pytest.mark.parametrize("environ", [{}, {"BEAMWARDEN_TOKEN": ""}])
+def test_there_need_be_no_token(environ: dict[str, str]) -> None:
+    assert load_token(load_settings({}, environ), environ) is None
+
+
+def test_a_variable_without_a_token_is_named_and_not_shown() -> None:
+    with pytest.raises(SettingError) as caught:
+        load_token(Settings(), {"BEAMWARDEN_TOKEN": "ey.secret"})
+    assert str(caught.value).startswith("BEAMWARDEN_TOKEN holds no token: it should be what 'beamwarden token create'")
+    assert "ey.secret" not in str(caught.value)
+
+
+def test_the_tokens_file_is_that_of_the_settings_or_beside_other_configuration() -> None:
+    environ = {"XDG_CONFIG_HOME": "/etc/xdg"}
+    assert tokens_file(Settings(), environ) == Path("/etc/xdg/beamwarden/tokens")
+    assert tokens_file(Settings(tokens_file=Path("/tokens")), environ) == Path("/tokens")
