@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Request
+from fastapi.security import HTTPBearer
 
 from collector.fleet import Fleet
 from collector.models import MemoryAnswer, NodeAnswer, NodesAnswer, Problem, SystemAnswer
@@ -66,7 +67,17 @@ OF_A_NODE: Final = problems_of(
 
 PREFIX: Final = "/api/v1"
 
-router = APIRouter(prefix=PREFIX, tags=["nodes"], responses=problems_of(HTTPStatus.FORBIDDEN))
+# The gate before all routes decides; these two say so in the OpenAPI document.
+OF_THE_GATE: Final = problems_of(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.MISDIRECTED_REQUEST)
+WITH_TOKEN: Final = Depends(
+    HTTPBearer(
+        auto_error=False,
+        scheme_name="token",
+        description="What 'beamwarden token create' has shown. Reading needs none on the collector's own machine.",
+    )
+)
+
+router = APIRouter(prefix=PREFIX, tags=["nodes"], responses=OF_THE_GATE, dependencies=[WITH_TOKEN])
 
 
 @router.get("/nodes", summary="All nodes that are watched")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from http import HTTPStatus
+import os
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from collector import api, diagnostics, endpoints, problems
+from collector.attempts import Attempts
 from collector.fleet import Fleet
+from collector.gate import Gate, tell_nobody
+from collector.known_tokens import KnownTokens
+from collector.load import tokens_file
 from collector.models import Problem
-from collector.problems import ProblemError
 from collector.recording import Trends
 from collector.settings import Settings
 from collector.version import VERSION
@@ -27,16 +29,20 @@ def create_app(fleet: Fleet, settings: Settings, trends: Trends | None = None) -
         # FastAPI's pages for people load their scripts from elsewhere, where a sidecar cannot reach.
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # a path that is not in the table of permissions leads nowhere
         responses={"default": {"model": Problem, "description": "Any other error"}},
     )
     app.state.fleet = fleet
     app.state.settings = settings
     app.state.trends = trends or Trends(fleet.nodes, settings)
+    app.state.tokens = KnownTokens(tokens_file(settings, os.environ))
+    app.state.attempts = Attempts()
+    app.state.on_refusal = tell_nobody
     problems.install(app)
     app.add_middleware(GZipMiddleware)
     app.add_middleware(_HeadAsGet)
-    if not settings.listen.is_loopback and not settings.insecure_no_auth:
-        _close_api(app, settings)
+    # The outermost: whoever is refused reaches nothing else.
+    app.add_middleware(Gate, settings=settings, tokens=app.state.tokens, attempts=app.state.attempts)
     app.include_router(endpoints.router)
     app.include_router(api.router)
     app.include_router(diagnostics.router)
@@ -54,21 +60,3 @@ class _HeadAsGet:
         if scope["type"] == "http" and scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}
         await self._app(scope, receive, send)
-
-
-def _close_api(app: FastAPI, settings: Settings) -> None:
-    """Keep the API from everybody who can reach an address that is not this machine's own."""
-
-    @app.middleware("http")
-    async def _refuse(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        if request.scope["path"].startswith(api.PREFIX):
-            return problems.respond(
-                ProblemError(
-                    HTTPStatus.FORBIDDEN,
-                    "api-closed",
-                    f"this collector listens on {settings.listen}, where others than this machine may ask, and cannot "
-                    "tell who does: listen on 127.0.0.1, say --insecure-no-auth if everybody may read, or ask "
-                    "the node itself with --node and --cookie-file",
-                )
-            )
-        return await call_next(request)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from collector.api import OF_A_NODE, PREFIX, Node, problems_of
+from collector.api import OF_A_NODE, OF_THE_GATE, PREFIX, WITH_TOKEN, Node, problems_of
 from collector.freshness import Asker
 from collector.models import NodeReference
 from collector.problems import ProblemError
@@ -54,7 +54,8 @@ from collector.views.trend import TrendAnswer, TrendQuery
 router = APIRouter(
     prefix=f"{PREFIX}/nodes/{{node}}",
     tags=["diagnostics"],
-    responses=OF_A_NODE | problems_of(HTTPStatus.FORBIDDEN, HTTPStatus(422), HTTPStatus.TOO_MANY_REQUESTS),
+    responses=OF_A_NODE | OF_THE_GATE | problems_of(HTTPStatus(422), HTTPStatus.TOO_MANY_REQUESTS),
+    dependencies=[WITH_TOKEN],
 )
 
 

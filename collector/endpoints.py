@@ -8,16 +8,18 @@ from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from collector.api import WatchedFleet, find_node
+from collector.attempts import Attempts
 from collector.health import why_unavailable
 from collector.metrics import to_families
 from collector.models import HealthAnswer, NodeHealth, NodeReference, Problem
+from collector.own_metrics import failed_logins
 from collector.question import QUESTION_SECONDS
 from collector.snapshot import Snapshot
 
@@ -48,9 +50,9 @@ def scrape_deadline_seconds(header: str | None) -> float:
     return max(MIN_SCRAPE_SECONDS, min(QUESTION_SECONDS, timeout_seconds - SCRAPE_RESERVE_SECONDS))
 
 
-def expose(snapshots: Sequence[Snapshot], accept: str) -> tuple[bytes, str]:
+def expose(snapshots: Sequence[Snapshot], accept: str, of_ourselves: Iterable[Metric] = ()) -> tuple[bytes, str]:
     """Return the metrics of these snapshots in the format that the scraper accepts, and its content type."""
-    families = _Gathered(list(to_families(snapshots)))
+    families = _Gathered([*to_families(snapshots), *of_ourselves])
     try:
         encode, content_type = choose_encoder(accept)
         return encode(families), content_type
@@ -61,13 +63,16 @@ def expose(snapshots: Sequence[Snapshot], accept: str) -> tuple[bytes, str]:
 
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
 async def metrics(
+    request: Request,
     fleet: WatchedFleet,
     accept: Annotated[str, Header()] = "",
     x_prometheus_scrape_timeout_seconds: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Ask every node now, and give what it answered within the deadline."""
     snapshots = await fleet.scrape(scrape_deadline_seconds(x_prometheus_scrape_timeout_seconds))
-    body, content_type = expose(snapshots, accept)
+    attempts = request.app.state.attempts
+    assert isinstance(attempts, Attempts)
+    body, content_type = expose(snapshots, accept, [failed_logins(attempts.failed_logins)])
     return Response(body, headers={"Content-Type": content_type})
 
 

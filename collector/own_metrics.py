@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from agent.probes.processes import Mailboxes, Processes, Queues
 from collector.family import Family, Samples, of
@@ -126,3 +126,9 @@ PROCESSES: Final = (
         always_names_node=True,
     ),
 )
+
+
+def failed_logins(count: int) -> Metric:
+    """Return how many requests bore a token that is none of ours."""
+    text = "Requests with a token that is not known here."
+    return CounterMetricFamily("beamwarden_failed_logins", text, value=count)

@@ -27,6 +27,7 @@ from collector.instance import Instance
 from collector.load import load_options
 from collector.recording import Trends, record_trends
 from collector.settings import Address, Settings, SettingsError
+from collector.tokens import TokensError
 from collector.views.governors import sweep_governors
 from collector.views.processes import SWEEP_MAILBOXES, SWEEP_PROCESSES
 from collector.vitals import log_vital_signs
@@ -71,13 +72,15 @@ async def _serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str],
     instance = Instance()
     fleet = make_fleet(settings, cookie, instance)
     trends = Trends(fleet.nodes, settings)
+    app = create_app(fleet, settings, trends)
     server = _Server(
         uvicorn.Config(
-            create_app(fleet, settings, trends),
+            app,
             log_config=None,
             access_log=False,
             lifespan="off",
             server_header=False,
+            proxy_headers=False,  # or whoever is let through by a proxy would say itself where it comes from
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             http=_Impatient,
             ws="none",
@@ -91,6 +94,8 @@ async def _serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str],
         stack.enter_context(_in_background("vital signs", log_vital_signs(fleet, settings.vitals_interval_seconds)))
         stack.enter_context(_in_background("trends", record_trends(fleet, trends)))
         stack.enter_context(_in_background("instance", instance.learn(environ)))
+        with contextlib.suppress(TokensError):  # the log has it now, and not only when somebody needs them
+            await app.state.tokens.entries()
         serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
         _LOG.info("serving on http://%s", address, extra={"nodes": [*fleet.nodes], "pid": os.getpid()})
         await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)

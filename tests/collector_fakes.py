@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any, Final, Self, TypeAlias
 
 import httpx
+import pytest
 import uvicorn
 from fastapi import FastAPI
 
@@ -391,27 +392,40 @@ def fleet_down(*names: str) -> Fleet:
 
 @contextlib.asynccontextmanager
 async def serving(
-    fleet: Fleet, settings: Settings | None = None, trends: Trends | None = None
+    fleet: Fleet, settings: Settings | None = None, trends: Trends | None = None, asker: str = "127.0.0.1"
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Serve a fleet without a socket, and close it at the end; an error of the app becomes the answer it would be."""
-    transport = httpx.ASGITransport(create_app(fleet, settings or Settings(), trends), raise_app_exceptions=False)
+    app = create_app(fleet, settings or Settings(), trends)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=(asker, 50_000))
     async with fleet, httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9750") as client:
         yield client
 
 
 @contextlib.contextmanager
-def serving_on_a_port(app: FastAPI) -> Iterator[str]:
+def serving_on_a_port(app: FastAPI, address: str = "127.0.0.1") -> Iterator[str]:
     """Serve on a real port, from a thread, for code that makes its own requests. Gives the URL."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+    with socket.create_server((address, 0)) as listener:
+        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", proxy_headers=False)
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield f"http://{address}:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join(PATIENCE_SECONDS)
             assert not thread.is_alive()
+
+
+def own_address() -> str:
+    """Return an address of this machine that is not its loopback one, or skip the test where it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as towards:
+        try:
+            towards.connect(("198.51.100.1", 9))  # sends nothing
+        except OSError:
+            pytest.skip("this machine has no address but its loopback ones")
+        address: str = towards.getsockname()[0]
+        return address
 
 
 def assert_problem(response: httpx.Response, status: int, kind: str) -> dict[str, Any]:

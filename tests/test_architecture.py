@@ -59,6 +59,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "collector.freshness",
         "collector.trend",
         "collector.permissions",
+        "collector.attempts",
+        "collector.origins",
     ),
     ("collector.settings", "collector.tokens"),
     ("collector.snapshot", "collector.load", "collector.known_tokens"),
@@ -79,7 +81,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ),
     ("collector.views.binaries",),
     ("collector.watched", "collector.problems", "collector.render", "collector.render.listing"),
-    ("collector.fleet", "collector.render.parts"),
+    ("collector.fleet", "collector.render.parts", "collector.refusals"),
     (
         "collector.render.applications",
         "collector.render.binaries",
@@ -90,7 +92,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "collector.render.vitals",
     ),
     ("collector.render.governors",),
-    ("collector.api", "collector.vitals", "collector.client", "collector.recording"),
+    ("collector.api", "collector.vitals", "collector.client", "collector.recording", "collector.gate"),
     ("collector.diagnostics", "collector.endpoints", "collector.keeping"),
     ("collector.showing",),
     # The full screen: all of it decides, and only the last two move anything.

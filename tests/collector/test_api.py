@@ -400,13 +400,20 @@ def test_every_error_of_the_document_is_a_problem_but_that_of_health(document: d
             found.setdefault(path, set()).add(status)
     for_machines = {path: {"default"} for path in ("/metrics", "/health", "/livez", "/readyz")}
     for_machines["/health"] |= {"404"}
-    of_a_node = {"default", "403", "404", "502", "503", "504"}
+    of_the_gate = {"default", "401", "403", "421"}
+    of_a_node = of_the_gate | {"404", "502", "503", "504"}
     assert found == for_machines | {
-        "/api/v1/nodes": {"default", "403"},
-        "/api/v1/nodes/{node}": {"default", "403", "404"},  # a node that is down is an answer
+        "/api/v1/nodes": of_the_gate,
+        "/api/v1/nodes/{node}": of_the_gate | {"404"},  # a node that is down is an answer
         "/api/v1/nodes/{node}/memory": of_a_node,
         "/api/v1/nodes/{node}/system": of_a_node,
     } | {f"/api/v1/nodes/{{node}}/{view}": of_a_node | {"422", "429"} for view in VIEWS}
+
+
+def test_the_document_says_where_a_token_counts(document: dict[str, Any]) -> None:
+    assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    taking = {path for path, operations in document["paths"].items() if operations["get"].get("security")}
+    assert taking == {path for path in document["paths"] if path.startswith("/api/")}
 
 
 def with_examples(document: dict[str, Any], name: str) -> dict[str, Any]:

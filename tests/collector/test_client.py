@@ -31,14 +31,15 @@ from tests.collector_fakes import (
     FakeSession,
     fleet_down,
     fleet_of,
+    own_address,
     serving_on_a_port,
 )
 
 COOKIE = Cookie("a cookie that no test reads")
 
 
-def served(fleet: Fleet, listen: str = "127.0.0.1:9750") -> AbstractContextManager[str]:
-    return serving_on_a_port(create_app(fleet, load_settings({"listen": listen}, {})))
+def served(fleet: Fleet, address: str = "127.0.0.1") -> AbstractContextManager[str]:
+    return serving_on_a_port(create_app(fleet, load_settings({}, {})), address)
 
 
 # ---------------------------------------------------------------------------------------------------- from a collector
@@ -83,7 +84,7 @@ def test_a_node_that_is_down_is_told_with_the_reason() -> None:
 
 
 def test_a_closed_api_is_told_with_how_to_open_it() -> None:
-    with served(fleet_of(FakeSession()), "0.0.0.0:9750") as url, pytest.raises(ClientError, match="--insecure-no-auth"):
+    with served(fleet_of(FakeSession()), own_address()) as url, pytest.raises(ClientError, match="--insecure-no-auth"):
         Collector(url).memory()
 
 
