@@ -24,6 +24,10 @@ from typing import Final, Literal, TextIO
 MAX_WAITING_LINES: Final = 1000  # some hours of a quiet day; beyond them nobody reads what we print
 LAST_LINES_SECONDS: Final = 0.2  # at the end, for a reader of our output that may have gone
 
+# What happened and was meant to: Cloud Logging knows it, between INFO and WARNING. Python does not.
+NOTICE: Final = 25
+logging.addLevelName(NOTICE, "NOTICE")
+
 LogFormat = Literal["auto", "json", "text"]
 
 _STANDARD_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -57,9 +61,15 @@ class TextFormatter(logging.Formatter):
         """Return the line."""
         moment = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
-        facts = "".join(f"  {name}={value}" for name, value in _facts(record).items())
+        facts = "".join(f"  {name}={_on_one_line(value)}" for name, value in _facts(record).items())
         text = f"{moment} {level}{record.getMessage()}{facts}"
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+
+
+def _on_one_line(value: object) -> str:
+    """Print a fact without what a terminal would obey: it may be what somebody has typed, far from here."""
+    text = str(value)
+    return text if text.isprintable() else repr(text)[1:-1]
 
 
 def set_up_logging(log_format: LogFormat, stream: TextIO | None = None) -> None:

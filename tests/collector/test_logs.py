@@ -38,7 +38,7 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
 # --------------------------------------------------------------------------------------------------------------- json
 
 
-@pytest.mark.parametrize("severity", ["INFO", "WARNING", "ERROR", "CRITICAL"])
+@pytest.mark.parametrize("severity", ["INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL"])
 def test_a_line_has_what_cloud_logging_reads(severity: str) -> None:
     stream = set_up()
     before = datetime.now(UTC)
