@@ -8,11 +8,12 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from collector import api, diagnostics, endpoints, problems
+from collector import api, audit_api, diagnostics, endpoints, problems
 from collector.attempts import Attempts
 from collector.fleet import Fleet
 from collector.gate import Gate, tell_nobody
 from collector.known_tokens import KnownTokens
+from collector.journal import Journal
 from collector.load import tokens_file
 from collector.models import Problem
 from collector.recording import Trends
@@ -20,7 +21,9 @@ from collector.settings import Settings
 from collector.version import VERSION
 
 
-def create_app(fleet: Fleet, settings: Settings, trends: Trends | None = None) -> FastAPI:
+def create_app(
+    fleet: Fleet, settings: Settings, trends: Trends | None = None, journal: Journal | None = None
+) -> FastAPI:
     """Put the routes before the fleet. Starting and stopping the fleet is `collector.serve`'s."""
     app = FastAPI(
         title="Beamwarden",
@@ -38,6 +41,7 @@ def create_app(fleet: Fleet, settings: Settings, trends: Trends | None = None) -
     app.state.tokens = KnownTokens(tokens_file(settings, os.environ))
     app.state.attempts = Attempts()
     app.state.on_refusal = tell_nobody
+    app.state.journal = journal
     problems.install(app)
     app.add_middleware(GZipMiddleware)
     app.add_middleware(_HeadAsGet)
@@ -46,6 +50,7 @@ def create_app(fleet: Fleet, settings: Settings, trends: Trends | None = None) -
     app.include_router(endpoints.router)
     app.include_router(api.router)
     app.include_router(diagnostics.router)
+    app.include_router(audit_api.router)
     return app
 
 

@@ -20,6 +20,7 @@ from agent.names import Target
 from agent.node import Up
 from agent.probes import vital_signs
 from agent.session import Options, connect
+from collector.audit import AuditAnswer, AuditQuery
 from collector.models import MemoryAnswer, NoAnswer, NodeAnswer, Problem, SystemAnswer
 from collector.question import QUESTION_SECONDS, Question, put
 from collector.settings import Address, Settings
@@ -104,6 +105,10 @@ class Collector:
         deadline_seconds = view.question(query, Settings()).deadline_seconds
         return self._get(f"/{view.path}", view.model, parameters, deadline_seconds + REQUEST_SECONDS)
 
+    def audit(self, query: AuditQuery) -> AuditAnswer:
+        """Return entries of the collector's journal. Raises `ClientError`."""
+        return self._get_from("/audit", AuditAnswer, query.model_dump(exclude_none=True))
+
     def _get(
         self,
         below_node: str,
@@ -111,7 +116,17 @@ class Collector:
         parameters: Mapping[str, str | int | float] | None = None,
         timeout_seconds: float = REQUEST_SECONDS,
     ) -> _Model:
-        url = f"{self.url.rstrip('/')}/api/v1/nodes/{quote(self.node_name or '-', safe='@')}{below_node}"
+        path = f"/nodes/{quote(self.node_name or '-', safe='@')}{below_node}"
+        return self._get_from(path, model, parameters, timeout_seconds)
+
+    def _get_from(
+        self,
+        path: str,
+        model: type[_Model],
+        parameters: Mapping[str, str | int | float] | None = None,
+        timeout_seconds: float = REQUEST_SECONDS,
+    ) -> _Model:
+        url = f"{self.url.rstrip('/')}/api/v1{path}"
         headers = self._headers(is_here=self.is_here)
         try:
             if self.http is not None:

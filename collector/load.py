@@ -91,6 +91,23 @@ def tokens_file(settings: Settings, environ: Mapping[str, str]) -> Path | None:
     return settings.tokens_file or default_tokens_file(environ)
 
 
+def journal_path(settings: Settings, environ: Mapping[str, str]) -> Path | None:
+    """Find the journal's place: the setting, or where a user's programs keep such things. None when there is no place.
+
+    https://specifications.freedesktop.org/basedir-spec/latest/ (which has relative paths ignored)
+    """
+    if settings.journal is not None:
+        return settings.journal.absolute()
+    state, home = Path(environ.get("XDG_STATE_HOME", "")), Path(environ.get("HOME", ""))
+    if not home.is_absolute():
+        try:
+            home = Path.home()
+        except RuntimeError:  # a user that the system does not know, as containers may have
+            home = Path()
+    folder = state if state.is_absolute() else home / ".local/state"
+    return folder / "beamwarden/journal.db" if folder.is_absolute() else None
+
+
 def load_options(settings: Settings) -> Options:
     """Return how to connect. Reads the certificates once, so that a wrong one is told now. Raises `SettingError`."""
     if settings.tls is not None:

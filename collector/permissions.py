@@ -63,6 +63,7 @@ PERMISSIONS: Final[Mapping[tuple[str, str], Role]] = {
     ("GET", f"{_NODE}/ports"): Role.LOCAL,
     ("GET", f"{_NODE}/binaries"): Role.LOCAL,
     ("GET", f"{_NODE}/trend"): Role.LOCAL,
+    ("GET", "/api/v1/audit"): Role.LOCAL,
 }
 
 # Asked by machines, under whatever name a cluster has given this program; the Host header is not checked for these.

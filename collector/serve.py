@@ -24,7 +24,8 @@ from collector.changes import ChangeLog
 from collector.fleet import Fleet
 from collector.freshness import Budget
 from collector.instance import Instance
-from collector.load import load_options
+from collector.journal import Journal
+from collector.load import journal_path, load_options
 from collector.recording import Trends, record_trends
 from collector.settings import Address, Settings, SettingsError
 from collector.tokens import TokensError
@@ -72,7 +73,8 @@ async def _serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str],
     instance = Instance()
     fleet = make_fleet(settings, cookie, instance)
     trends = Trends(fleet.nodes, settings)
-    app = create_app(fleet, settings, trends)
+    journal = Journal(journal_path(settings, environ))
+    app = create_app(fleet, settings, trends, journal)
     server = _Server(
         uvicorn.Config(
             app,
@@ -90,9 +92,11 @@ async def _serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str],
     stopped = _on_stop_signals()
     asyncio.get_running_loop().set_exception_handler(_Complaints())
     async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(journal)
         await stack.enter_async_context(fleet)
         stack.enter_context(_in_background("vital signs", log_vital_signs(fleet, settings.vitals_interval_seconds)))
         stack.enter_context(_in_background("trends", record_trends(fleet, trends)))
+        stack.enter_context(_in_background("journal", journal.keep_checking()))
         stack.enter_context(_in_background("instance", instance.learn(environ)))
         with contextlib.suppress(TokensError):  # the log has it now, and not only when somebody needs them
             await app.state.tokens.entries()

@@ -228,6 +228,11 @@ class Settings(BaseModel):
         default=False,
         description="true to let everybody who reaches the collector read, without a token, else false",
     )
+    journal: _File | None = Field(
+        default=None,
+        description="the file that every action is written to, allowed or refused "
+        "(default: beamwarden/journal.db in $XDG_STATE_HOME, or in ~/.local/state)",
+    )
     expected_supervisors: _Names = Field(
         default=(), description="registered names of supervisors that must run for /health to be ok"
     )

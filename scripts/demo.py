@@ -48,6 +48,7 @@ def run(stack: ExitStack, erl: Path, listen: str) -> None:
     say(f"A node runs: {beam.name}, process {beam.pid}.")
     command = [str(BEAMWARDEN), "serve", "--node", beam.target, "--cookie-file", str(beam.cookie_file)]
     command += ["--listen", listen, "--expected-supervisors", SUPERVISORS, "--log-format", "text"]
+    command += ["--journal", str(beam.cookie_file.with_name("journal.db"))]
     collector = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     stack.callback(stop, collector)
     assert collector.stdout is not None

@@ -25,7 +25,15 @@ def _nothing_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for variable in os.environ:
         if variable.startswith("BEAMWARDEN_") or variable.lower().endswith("_proxy"):
             monkeypatch.delenv(variable)
-    for variable in ("K_SERVICE", "GCE_METADATA_HOST", "XDG_CONFIG_HOME", "COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE"):
+    for variable in (
+        "K_SERVICE",
+        "GCE_METADATA_HOST",
+        "XDG_CONFIG_HOME",
+        "XDG_STATE_HOME",
+        "COLUMNS",
+        "FORCE_COLOR",
+        "TTY_COMPATIBLE",
+    ):
         monkeypatch.delenv(variable, raising=False)
     home, here = tmp_path / "home", tmp_path / "here"
     home.mkdir()

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from agent.errors import RemoteError, WorkerDied
 from agent.names import NodeName
 from agent.terms import UNDEFINED, Atom
-from collector import api, models
+from collector import api, audit, models
 from collector.app import create_app
 from collector.fleet import Fleet
 from collector.models import Problem
@@ -317,6 +317,8 @@ OUR_MODELS: tuple[type[BaseModel], ...] = (
     models.SystemAnswer,
     Problem,
     *VIEWS.values(),
+    audit.AuditAnswer,
+    audit.AuditEntry,
     applications.ApplicationRow,
     binaries.BinaryHolderRow,
     binaries.CountedBinariesRow,
@@ -373,6 +375,7 @@ def test_the_document_has_every_path(document: dict[str, Any]) -> None:
         "/api/v1/nodes/{node}": {"get"},
         "/api/v1/nodes/{node}/memory": {"get"},
         "/api/v1/nodes/{node}/system": {"get"},
+        "/api/v1/audit": {"get"},
     } | {f"/api/v1/nodes/{{node}}/{view}": {"get"} for view in VIEWS}
 
 
@@ -407,6 +410,7 @@ def test_every_error_of_the_document_is_a_problem_but_that_of_health(document: d
         "/api/v1/nodes/{node}": of_the_gate | {"404"},  # a node that is down is an answer
         "/api/v1/nodes/{node}/memory": of_a_node,
         "/api/v1/nodes/{node}/system": of_a_node,
+        "/api/v1/audit": {"default", "403", "422", "503"},
     } | {f"/api/v1/nodes/{{node}}/{view}": of_a_node | {"422", "429"} for view in VIEWS}
 
 

@@ -340,6 +340,7 @@ def test_serve_runs_the_collector_with_its_options(
         listen=Address("0.0.0.0", 80),  # noqa: S104  # read, not bound
         url=None,
         insecure_no_auth=True,
+        journal=None,
         expected_supervisors=("x_sup", "y_sup"),
         vitals_interval_seconds=5.0,
         log_format="json",

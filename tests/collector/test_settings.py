@@ -18,7 +18,16 @@ from agent.node import Node
 from agent.session import Options
 from agent.tls import Tls
 from collector.client import Direct
-from collector.load import describe, flag_of, load_cookie, load_options, load_settings, load_token, tokens_file
+from collector.load import (
+    describe,
+    flag_of,
+    journal_path,
+    load_cookie,
+    load_options,
+    load_settings,
+    load_token,
+    tokens_file,
+)
 from collector.settings import Address, Settings, SettingsError
 from tests.certificates import Authority
 
@@ -84,6 +93,7 @@ KINDS = {
     "tokens_file": Kind('"/file"', "/env", "/flag", Path("/file"), Path("/env"), Path("/flag")),
     "allowed_hosts": Kind('["file.example"]', "ENV", "flag.", ("file.example",), ("env",), ("flag",)),
     "insecure_no_auth": Kind("true", "false", YES, YES, NO, YES),
+    "journal": Kind('"/file"', "/env", "/flag", Path("/file"), Path("/env"), Path("/flag")),
     "expected_supervisors": Kind('["file_sup"]', "env_sup", "flag_sup", ("file_sup",), ("env_sup",), ("flag_sup",)),
     "watch_tables": Kind('["file"]', "env", "flag", ("file",), ("env",), ("flag",)),
     "governor_supervisors": Kind('["file_sup"]', "env_sup", "flag_sup", ("file_sup",), ("env_sup",), ("flag_sup",)),
@@ -689,3 +699,39 @@ def test_the_tokens_file_is_that_of_the_settings_or_beside_other_configuration()
     environ = {"XDG_CONFIG_HOME": "/etc/xdg"}
     assert tokens_file(Settings(), environ) == Path("/etc/xdg/beamwarden/tokens")
     assert tokens_file(Settings(tokens_file=Path("/tokens")), environ) == Path("/tokens")
+
+
+# ------------------------------------------------------------------------------------------------------- the journal
+
+
+@pytest.mark.parametrize(
+    ("environ", "path"),
+    [
+        ({"HOME": "/h"}, "/h/.local/state/beamwarden/journal.db"),
+        ({"HOME": "/h", "XDG_STATE_HOME": "/s"}, "/s/beamwarden/journal.db"),
+        ({"XDG_STATE_HOME": "/s"}, "/s/beamwarden/journal.db"),
+        ({"HOME": "/h", "XDG_STATE_HOME": ""}, "/h/.local/state/beamwarden/journal.db"),
+        ({"HOME": "/h", "XDG_STATE_HOME": "s"}, "/h/.local/state/beamwarden/journal.db"),
+    ],
+)
+def test_the_journal_is_where_the_state_of_programs_is(environ: Mapping[str, str], path: str) -> None:
+    assert journal_path(Settings(), environ) == Path(path)
+
+
+def test_without_a_home_the_system_s_own_is_taken() -> None:
+    assert journal_path(Settings(), {}) == Path.home() / ".local/state/beamwarden/journal.db"
+
+
+@pytest.mark.parametrize("environ", [{}, {"HOME": ""}, {"HOME": "", "XDG_STATE_HOME": "s"}])
+def test_a_user_without_a_home_has_no_place_for_a_journal(
+    environ: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", fail)
+    assert journal_path(Settings(), environ) is None
+
+
+def test_a_journal_that_is_named_needs_no_home() -> None:
+    assert journal_path(load_settings({"journal": "here.db"}, {}), {}) == Path.cwd() / "here.db"

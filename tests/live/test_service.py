@@ -69,6 +69,8 @@ async def serving(*arguments: str, environment: dict[str, str] | None = None) ->
             "serve",
             "--listen",
             "127.0.0.1:0",
+            "--journal",
+            f"{folder}/journal.db",
             *arguments,
             cwd=folder,
             env={**os.environ, **(environment or {})},
@@ -260,3 +262,23 @@ async def test_the_command_line_asks_the_collector_and_the_node_alike(beam: Beam
             asked, straight = await run(command, "--url", url), await run(command, *direct)
             assert asked.keys() == straight.keys()
             assert asked["node"] == straight["node"]
+
+
+# -------------------------------------------------------------------------------------------------------- the journal
+
+
+async def test_without_a_journal_it_serves_and_says_that_no_action_will_run(beam: Beam) -> None:
+    async with serving(*watching(beam), "--journal", "/proc/no/such/place.db") as service:
+        await until(lambda: service.said("no action will run until the journal can be written"), "it says so")
+        await service.is_up()
+        answer = await service.get("/api/v1/audit")
+    assert answer.status_code == 503
+    assert answer.json()["type"] == "urn:beamwarden:no-journal"
+
+
+async def test_a_journal_is_made_at_its_start(beam: Beam, tmp_path: Path) -> None:
+    async with serving(*watching(beam), "--journal", str(tmp_path / "made" / "journal.db")) as service:
+        answer = await service.get("/api/v1/audit")
+    assert answer.json() == {"head": None, "entries": []}
+    # Closed as it should be: what SQLite needs while it is open is gone.
+    assert [file.name for file in (tmp_path / "made").iterdir()] == ["journal.db"]
