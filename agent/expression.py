@@ -48,9 +48,13 @@ class Expression:
 
     @classmethod
     def load(cls, *names: str) -> Self:
-        """Read ``agent/probes/NAME.expr``, after those that define what it needs. The last name is the expression's."""
-        files = resources.files("agent.probes")
-        return cls(names[-1], ",\n".join(files.joinpath(f"{name}.expr").read_text(encoding="utf-8") for name in names))
+        """Read ``NAME.expr``, after those that define what it needs. The last name is the expression's.
+
+        It stands in ``agent/probes``, or in ``agent/actions`` where that is said: ``actions/restart``.
+        """
+        files = resources.files("agent")
+        paths = [f"{name}.expr" if "/" in name else f"probes/{name}.expr" for name in names]
+        return cls(names[-1], ",\n".join(files.joinpath(path).read_text(encoding="utf-8") for path in paths))
 
     @property
     def source(self) -> str:
@@ -102,12 +106,31 @@ class Shell(Caller, Protocol):
         ...
 
 
+class DetachedCall(Protocol):
+    """`agent.rpc.Calls.call_detached`."""
+
+    async def __call__(self, module: str, function: str, arguments: Sequence[Term], *, deadline_seconds: float) -> Term:
+        """Apply a function on the node, in a worker that goes on whatever happens to us."""
+        ...
+
+
+class ActingShell(Shell, Protocol):
+    """Whatever can also change something on a node: a `Session`, or a fake in a test."""
+
+    async def evaluate_detached(
+        self, expression: Expression, bindings: Mapping[str, Term], *, deadline_seconds: float
+    ) -> Evaluated:
+        """Evaluate an expression that changes something: see `Evaluator.evaluate_detached`."""
+        ...
+
+
 class Evaluator:
     """The expressions of one connection, as the node has read them."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, call_detached: DetachedCall) -> None:
         self.is_there: bool | None = None  # whether the node has what is needed, once the pre-flight knows
         self._call = call
+        self._call_detached = call_detached
         self._forms: dict[Expression, Fragment] = {}
 
     async def evaluate(
@@ -127,22 +150,42 @@ class Evaluator:
         """
         clock = asyncio.get_running_loop().time
         too_late = clock() + deadline_seconds
-        forms = self._forms.get(expression)
-        if forms is None:
-            forms = self._forms[expression] = await self._parse(expression, min(PARSE_SECONDS, deadline_seconds / 2))
-        # A Fragment stands for the term that it is, wherever one is sent. A map, not the
-        # list of pairs that erl_eval takes too: with that it is four times slower at each argument of a call.
-        variables = Map((Atom(name), value) for name, value in bindings.items())
-        arguments: list[Term] = [cast("Term", forms), variables]
         answer = await self._call(
             "erl_eval",
             "exprs",
-            arguments,
+            await self._arguments(expression, bindings, deadline_seconds),
             deadline_seconds=too_late - clock(),
             max_heap_words=max_heap_words,
             max_answer_bytes=max_answer_bytes,
             is_sweep=is_sweep,
         )
+        return self._read(expression, answer)
+
+    async def evaluate_detached(
+        self, expression: Expression, bindings: Mapping[str, Term], *, deadline_seconds: float
+    ) -> Evaluated:
+        """Evaluate an expression that changes something, in a worker that goes on whatever happens to us.
+
+        Raises what `agent.rpc.Calls.call_detached` raises, and what `evaluate` does before anything was changed.
+        """
+        clock = asyncio.get_running_loop().time
+        too_late = clock() + deadline_seconds
+        arguments = await self._arguments(expression, bindings, deadline_seconds)
+        answer = await self._call_detached("erl_eval", "exprs", arguments, deadline_seconds=too_late - clock())
+        return self._read(expression, answer)
+
+    async def _arguments(
+        self, expression: Expression, bindings: Mapping[str, Term], deadline_seconds: float
+    ) -> list[Term]:
+        forms = self._forms.get(expression)
+        if forms is None:
+            forms = self._forms[expression] = await self._parse(expression, min(PARSE_SECONDS, deadline_seconds / 2))
+        # A Fragment stands for the term that it is, wherever one is sent. A map, not the
+        # list of pairs that erl_eval takes too: with that it is four times slower at each argument of a call.
+        return [cast("Term", forms), Map((Atom(name), value) for name, value in bindings.items())]
+
+    @staticmethod
+    def _read(expression: Expression, answer: Term) -> Evaluated:
         match answer:
             case (tag, (int() as microseconds, int() as reductions, value), _bindings) if tag == _VALUE:
                 if 0 <= microseconds < 1 << 53 and 0 <= reductions < 1 << 63:

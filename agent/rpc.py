@@ -139,7 +139,9 @@ class Calls:
         ``deadline_seconds`` ends our waiting, not the worker: after `DeadlineExceeded`, `ConnectionLost` or a
         cancellation it is not known whether the function was, is or will be run. Raises what `call` raises.
         """
-        worker = self._spawn(module, function, arguments, [Atom("monitor")], is_detached=True)
+        # 0 is no limit, also where the node was started with one for all processes (erl +hmax).
+        options: list[Term] = [Atom("monitor"), (Atom("max_heap_size"), 0)]
+        worker = self._spawn(module, function, arguments, options, is_detached=True)
         try:
             async with asyncio.timeout(deadline_seconds):
                 return await self._read_answer(worker, await worker.outcome, DEFAULT_MAX_ANSWER_BYTES)

@@ -48,7 +48,7 @@ class Session:
         self.peer = connected.peer
         self.connected_at = asyncio.get_running_loop().time()
         self._link = link
-        self._evaluator = Evaluator(link.calls.call)
+        self._evaluator = Evaluator(link.calls.call, link.calls.call_detached)
 
     @property
     def counters(self) -> Counters:
@@ -100,6 +100,12 @@ class Session:
     ) -> Term:
         """Change something on the node: see `agent.rpc.Calls.call_detached`."""
         return await self._link.calls.call_detached(module, function, arguments, deadline_seconds=deadline_seconds)
+
+    async def evaluate_detached(
+        self, expression: Expression, bindings: Mapping[str, Term], *, deadline_seconds: float
+    ) -> Evaluated:
+        """Change something on the node by an expression: see `agent.expression.Evaluator.evaluate_detached`."""
+        return await self._evaluator.evaluate_detached(expression, bindings, deadline_seconds=deadline_seconds)
 
     def ask_by(self, form: Form) -> None:
         """Ask in this form from now on (`agent.worker`); erpc's until then."""

@@ -20,6 +20,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("agent.errors",),
     ("agent.etf.decode", "agent.etf.encode", "agent.names"),
     ("agent.etf", "agent.limits", "agent.ticks", "agent.worker", "agent.supervision"),
+    ("agent.restarting",),
     ("agent.epmd", "agent.handshake", "agent.control"),
     ("agent.strangers", "agent.framing"),
     ("agent.protocol",),
@@ -32,6 +33,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("agent.probes.rows",),
     ("agent.probes.sweep",),
     ("agent.probes.processes", "agent.probes.supervisor_rows"),
+    ("agent.probes.restart_rows",),
     ("agent.probes.binaries", "agent.probes.busy", "agent.probes.ets", "agent.probes.process"),
     (
         "agent.probes.applications",
@@ -47,7 +49,13 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "agent.probes.watched_tables",
     ),
     ("agent.probes.governor_ages", "agent.probes.lookup"),
+    ("agent.probes.restart_facts",),
     ("agent.probes",),
+    # What changes something: decisions first.
+    ("agent.actions",),
+    ("agent.actions.guards",),
+    ("agent.actions.plan",),
+    ("agent.actions.restart",),
     ("agent",),
     # The service.
     (
@@ -120,7 +128,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("collector.cli",),
     ("collector.__main__",),
 )
-SANS_IO_ROWS = 7
+SANS_IO_ROWS = 8
 FORBIDDEN_BELOW = {"asyncio", "socket", "ssl", "time", "random", "secrets", "logging", "os", "pathlib", "threading"}
 # The way to a node is the fleet's; the pure ones touch nothing that answers later or elsewhere.
 NEVER = {

@@ -195,14 +195,14 @@ def _read_child(row: tuple[Term, ...], own: Pid, not_running: Mapping[Pid, Child
         pid=pid,
         state=not_running.get(process, state) if isinstance(process, Pid) else state,
         type=rows.name(child_type),
-        restart=_word(restart),
-        shutdown=rows.count(shutdown) if isinstance(shutdown, int) else _word(shutdown),
+        restart=read_word(restart),
+        shutdown=rows.count(shutdown) if isinstance(shutdown, int) else read_word(shutdown),
         significant=None if significant == UNDEFINED else rows.boolean(significant),
         modules=_read_modules(modules),
     )
 
 
-def _word(term: Term) -> str | None:
+def read_word(term: Term) -> str | None:
     """Print what is an atom nearly always: supervisor2 has ``{permanent,5}`` among its restart types."""
     if term == UNDEFINED:
         return None

@@ -1,0 +1,289 @@
+"""May this child be restarted, and what would happen? A pure decision over what is known of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from agent.actions.guards import PLATFORM_APPLICATIONS, Guard, Refusal
+from agent.restarting import NoFacts, Obstacle, RestartFacts
+from agent.supervision import ChildState, Kind, Status, Supervisor
+
+# Their state is that of supervisor.erl; of the others, restart_child ends some and their children with them.
+_OTP_KINDS: Final = frozenset({Kind.SUPERVISOR, Kind.ELIXIR_SUPERVISOR, Kind.PARTITION_SUPERVISOR})
+_PID_AT_THE_END: Final = re.compile(
+    r"(?<=.)<\d+\.\d+\.\d+>\Z", re.DOTALL
+)  # a habit of some: a table's name has its owner's
+_NAMED_IN_A_REFUSAL: Final = 5
+_ID_DIGITS: Final = 16
+
+
+class Action(StrEnum):
+    """What a restart comes to: a child that does not run is only started."""
+
+    RESTART = "restart"
+    START = "start"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What may be done. ``applications`` empty: all but the platform's; ``denied_applications`` are always denied."""
+
+    applications: tuple[str, ...] = ()
+    denied_applications: tuple[str, ...] = ()
+    cooldown_seconds: float = 60.0
+    max_actions: int = 5
+    window_seconds: float = 600.0
+
+    def allows(self, application: str | None) -> bool:
+        """Tell whether children of this application may be restarted; None is what belongs to none."""
+        if application is None or application in self.denied_applications:
+            return False
+        return application in self.applications if self.applications else application not in PLATFORM_APPLICATIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What a person has said that may be lost. Tables by their names; one that ends in * is the beginning of names."""
+
+    tables: tuple[str, ...] = ()
+    children: bool = False
+
+    def covers(self, table: str) -> bool:
+        """Tell whether the rows of this table may be lost."""
+        return any(
+            table == name or (name.endswith("*") and len(name) > 1 and table.startswith(name[:-1]))
+            for name in self.tables
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the journal knows of earlier actions on this node, in seconds ago.
+
+    ``blocker`` is a process that had the child's name when its last start failed, and that is still there.
+    """
+
+    on_this_child_seconds_ago: float | None = None
+    on_this_node_seconds_ago: tuple[float, ...] = ()
+    blocker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a restart would do, and why not. ``facts`` is `NoFacts` where it could not even be looked at."""
+
+    id: str
+    action: Action
+    facts: RestartFacts | NoFacts
+    refusals: tuple[Refusal, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether no guard refuses it."""
+        return not self.refusals
+
+
+def make_plan(
+    facts: RestartFacts | NoFacts,
+    *,
+    creation: int,
+    instance_id: str | None,
+    accepted: Accepted,
+    policy: Policy,
+    past: Past,
+) -> Plan:
+    """Decide. The id stands for all that must still be so: pids repeat in each life of a node, so also for which."""
+    if isinstance(facts, NoFacts):
+        refusals = (_obstacle(facts), *_too_soon(policy, past))
+        return Plan(_id(creation, instance_id, facts.obstacle), Action.RESTART, facts, refusals, ())
+    action = Action.START if facts.state is ChildState.UNDEFINED else Action.RESTART
+    return Plan(
+        id=_id(creation, instance_id, facts.supervisor.pid, facts.id, facts.pid or "", facts.fingerprint.hex()),
+        action=action,
+        facts=facts,
+        refusals=(*_refusals(facts, accepted, policy, past), *_too_soon(policy, past)),
+        warnings=tuple(_warnings(facts, action)),
+    )
+
+
+def _id(creation: int, instance_id: str | None, *what: str) -> str:
+    digest = hashlib.sha256(json.dumps([creation, instance_id, *what]).encode())
+    return digest.hexdigest()[:_ID_DIGITS]
+
+
+def _obstacle(found: NoFacts) -> Refusal:
+    supervisor = found.supervisor
+    match found.obstacle:
+        case Obstacle.APPLICATION_TOP:
+            return Refusal(
+                Guard.APPLICATION_TOP,
+                f"it is the top of the application {found.application}, which no supervisor restarts: restart a child "
+                "of it, or the node",
+            )
+        case Obstacle.NO_PARENT:
+            return Refusal(Guard.NO_SUPERVISOR, "no living process is its parent: name the supervisor that has it")
+        case Obstacle.SUPERVISOR_GONE:
+            return Refusal(Guard.NO_SUPERVISOR, "its supervisor has ended: look at the tree again")
+        case Obstacle.TOO_MANY:
+            return Refusal(Guard.TOO_LARGE, "more processes hang on it than are looked at: restart what is below it")
+        case Obstacle.SHARED_SPEC if supervisor is not None and supervisor.kind in _OTP_KINDS:
+            return Refusal(
+                Guard.SHARED_SPEC,
+                f"the children of {_name(supervisor)} share one spec (simple_one_for_one): one that is ended is not "
+                "started again. Whoever started it has to, or restart the supervisor itself",
+            )
+        case Obstacle.NOT_OTP | Obstacle.SHARED_SPEC:
+            return _not_otp(supervisor)
+    return _not_asked(supervisor)
+
+
+def _not_otp(supervisor: Supervisor | None) -> Refusal:
+    kind = supervisor.kind if supervisor is not None and supervisor.kind else "of a kind that we do not know"
+    return Refusal(
+        Guard.NOT_OTP_SUPERVISOR,
+        f"its supervisor is not OTP's own ({kind}): asking that one to restart a child can end it and all its children",
+    )
+
+
+def _not_asked(supervisor: Supervisor | None) -> Refusal:
+    if supervisor is None:
+        return Refusal(Guard.NO_SUPERVISOR, "its supervisor has ended: look at the tree again")
+    name, status = _name(supervisor), supervisor.status
+    if status is Status.SUSPENDED:
+        return Refusal(Guard.SUPERVISOR_SUSPENDED, f"{name} is suspended (sys:suspend): somebody has to resume it")
+    if status is Status.NOT_A_SUPERVISOR:
+        return Refusal(Guard.NOT_A_SUPERVISOR, f"{name} is no supervisor, so it has no children to restart")
+    if status in (Status.UNKNOWN_STATE, Status.KIND_UNKNOWN):
+        return _not_otp(supervisor)
+    if status is Status.TOO_LARGE:
+        return Refusal(Guard.TOO_LARGE, f"{name} holds so much that looking at it would harm the node")
+    return Refusal(
+        Guard.SUPERVISOR_NOT_ANSWERING,
+        f"{name} is busy in {supervisor.current_function} with {supervisor.message_queue_len} messages waiting: it "
+        "would not take the request. Look what it waits for; it may be starting or ending a child",
+    )
+
+
+def _refusals(facts: RestartFacts, accepted: Accepted, policy: Policy, past: Past) -> Iterator[Refusal]:
+    supervisor = facts.supervisor
+    if supervisor.kind not in _OTP_KINDS:
+        yield _not_otp(supervisor)
+    for application in dict.fromkeys((facts.supervisor_application, facts.application)):
+        if not policy.allows(application) and (application is not None or facts.pid is not None):
+            yield _application(application)
+    if facts.restart == "temporary":
+        yield Refusal(
+            Guard.TEMPORARY_CHILD,
+            f"{facts.id} is temporary: its supervisor forgets it when it is ended, and cannot start it again. Whoever "
+            "started it has to",
+        )
+    if facts.state in (ChildState.RESTARTING, ChildState.TERMINATED):
+        yield Refusal(Guard.ALREADY_RESTARTING, f"{_name(supervisor)} is restarting it already: look again in a moment")
+    if supervisor.restarts and supervisor.intensity is not None and supervisor.restarts >= supervisor.intensity:
+        yield Refusal(
+            Guard.BUDGET_USED_UP,
+            f"{_name(supervisor)} has no restart left ({supervisor.restarts} in {supervisor.period_seconds} s): a "
+            "child of it is crash-looping, and its next crash ends them all. Find out why first",
+            supervisor.period_seconds,
+        )
+    yield from _losses(facts, accepted)
+    if past.blocker is not None:
+        yield Refusal(
+            Guard.FAILED_BEFORE,
+            f"its last start failed because {past.blocker} was there already under its name, and it still is: the next "
+            "start would fail too. End that process first",
+        )
+
+
+def _application(application: str | None) -> Refusal:
+    if application is None:
+        return Refusal(
+            Guard.APPLICATION_NOT_ALLOWED,
+            "it belongs to no application, so nobody has allowed it: only children of applications are restarted",
+        )
+    return Refusal(
+        Guard.APPLICATION_NOT_ALLOWED,
+        f"it belongs to {application}, whose children may not be restarted here (the settings restart_applications "
+        "and restart_denied_applications)",
+    )
+
+
+def _losses(facts: RestartFacts, accepted: Accepted) -> Iterator[Refusal]:
+    names = names_to_accept(name for name in facts.lost_tables.names if not accepted.covers(name))
+    if names:
+        more = f" and {len(names) - _NAMED_IN_A_REFUSAL} more" if len(names) > _NAMED_IN_A_REFUSAL else ""
+        yield Refusal(
+            Guard.DATA_LOSS,
+            f"rows would be lost with their owners, in {', '.join(names[:_NAMED_IN_A_REFUSAL])}{more}: accept the loss "
+            "of each by its name, or save them first",
+        )
+    if facts.subtree.children_lost and not accepted.children:
+        yield Refusal(
+            Guard.CHILDREN_LOST,
+            f"{facts.subtree.children_lost} children below it would be lost: no restart brings temporary ones back. "
+            "Accept that, if somebody will start them again",
+        )
+
+
+def names_to_accept(tables: Iterable[str]) -> tuple[str, ...]:
+    """Return how the loss of these tables is accepted: by their names, or one for all that differ only in a pid."""
+    return tuple(dict.fromkeys(_PID_AT_THE_END.sub("*", name) for name in tables))
+
+
+def _too_soon(policy: Policy, past: Past) -> Iterator[Refusal]:
+    ago = past.on_this_child_seconds_ago
+    if ago is not None and ago < policy.cooldown_seconds:
+        yield Refusal(
+            Guard.COOLDOWN,
+            f"it was restarted {ago:.0f} s ago: give it {policy.cooldown_seconds:.0f} s to show whether that helped",
+            math.ceil(policy.cooldown_seconds - ago),
+        )
+    recent = sorted(ago for ago in past.on_this_node_seconds_ago if ago < policy.window_seconds)
+    if len(recent) >= policy.max_actions:
+        yield Refusal(
+            Guard.COOLDOWN,
+            f"{len(recent)} actions on this node within {policy.window_seconds / 60:.0f} minutes: what they did not "
+            "mend another one will not",
+            math.ceil(policy.window_seconds - recent[policy.max_actions - 1]),
+        )
+
+
+def _warnings(facts: RestartFacts, action: Action) -> Iterator[str]:
+    supervisor, subtree = facts.supervisor, facts.subtree
+    if supervisor.budget_left is None:
+        yield f"how many restarts {_name(supervisor)} has left is not known"
+    if action is Action.START:
+        return
+    if supervisor.strategy in ("one_for_all", "rest_for_one"):
+        yield (
+            f"{_name(supervisor)} is {supervisor.strategy}: after a crash it would restart siblings too. A restart on "
+            "request leaves them as they are"
+        )
+    if not subtree.is_shutdown_known:
+        yield "how long the shutdown may take is not known"
+    elif subtree.shutdown_milliseconds is None:
+        yield "nothing limits how long the shutdown may take: a child says infinity"
+    if subtree.told_count:
+        yield f"{subtree.told_count} processes outside are linked to it, trap exits and will be told of its end"
+    for one in subtree.not_asked:
+        yield f"{one.name or one.pid} below it was not asked ({one.status}): what hangs on it is not known"
+    if subtree.supervisors:
+        yield "children that were added while it ran come back only if whoever added them does so again"
+
+
+def _name(supervisor: Supervisor) -> str:
+    return supervisor.name or supervisor.pid
+
+
+def shutdown_limit_seconds(facts: RestartFacts) -> float:
+    """Return for how long the shutdown may take; infinite where nothing limits it, or nobody knows."""
+    milliseconds = facts.subtree.shutdown_milliseconds
+    return math.inf if milliseconds is None else milliseconds / 1000
