@@ -41,6 +41,7 @@ from agent.worker import ERPC, Form
 
 DEFAULT_MAX_HEAP_WORDS: Final = 1_000_000  # 8 MB, for a question that looks at a handful of counters
 DEFAULT_MAX_ANSWER_BYTES: Final = 1024 * 1024
+MAX_REPORT_BYTES: Final = 8 * 1024 * 1024  # of what a worker has changed: that has happened, and has to be told
 MAX_IN_FLIGHT: Final = 4096  # each costs a process on the node, one that hangs also when its asker has given up
 INLINE_DECODE_BYTES: Final = 16 * 1024  # some milliseconds of work; anything above is decoded in a thread
 
@@ -144,7 +145,7 @@ class Calls:
         worker = self._spawn(module, function, arguments, options, is_detached=True)
         try:
             async with asyncio.timeout(deadline_seconds):
-                return await self._read_answer(worker, await worker.outcome, DEFAULT_MAX_ANSWER_BYTES)
+                return await self._read_answer(worker, await worker.outcome, MAX_REPORT_BYTES)
         except TimeoutError:
             raise DeadlineExceeded(
                 f"{module}:{function} has not ended within {deadline_seconds:g} s and goes on; its outcome is unknown"

@@ -20,6 +20,7 @@ class Guard(StrEnum):
     APPLICATION_NOT_ALLOWED = "application-not-allowed"
     TOO_LARGE = "too-large"
     TEMPORARY_CHILD = "temporary-child"
+    CHILD_ELSEWHERE = "child-elsewhere"
     ALREADY_RESTARTING = "already-restarting"
     BUDGET_USED_UP = "budget-used-up"
     DATA_LOSS = "data-loss"

@@ -104,7 +104,7 @@ def make_plan(
     if isinstance(facts, NoFacts):
         refusals = (_obstacle(facts), *_too_soon(policy, past))
         return Plan(_id(creation, instance_id, facts.obstacle), Action.RESTART, facts, refusals, ())
-    action = Action.START if facts.state is ChildState.UNDEFINED else Action.RESTART
+    action = Action.START if facts.state in (ChildState.UNDEFINED, ChildState.TERMINATED) else Action.RESTART
     return Plan(
         id=_id(creation, instance_id, facts.supervisor.pid, facts.id, facts.pid or "", facts.fingerprint.hex()),
         action=action,
@@ -134,7 +134,9 @@ def _obstacle(found: NoFacts) -> Refusal:
             return Refusal(Guard.NO_SUPERVISOR, "its supervisor has ended: look at the tree again")
         case Obstacle.TOO_MANY:
             return Refusal(Guard.TOO_LARGE, "more processes hang on it than are looked at: restart what is below it")
-        case Obstacle.SHARED_SPEC if supervisor is not None and supervisor.kind in _OTP_KINDS:
+        case Obstacle.SHARED_SPEC if (
+            supervisor is not None and supervisor.kind in _OTP_KINDS and supervisor.status is Status.RUNNING
+        ):
             return Refusal(
                 Guard.SHARED_SPEC,
                 f"the children of {_name(supervisor)} share one spec (simple_one_for_one): one that is ended is not "
@@ -146,10 +148,14 @@ def _obstacle(found: NoFacts) -> Refusal:
 
 
 def _not_otp(supervisor: Supervisor | None) -> Refusal:
-    kind = supervisor.kind if supervisor is not None and supervisor.kind else "of a kind that we do not know"
+    kind = supervisor.kind if supervisor is not None else None
+    if supervisor is None or kind is None or (kind in _OTP_KINDS and supervisor.status is not Status.RUNNING):
+        kind_of_it = "of a kind or release that we do not know"
+    else:
+        kind_of_it = str(kind)
     return Refusal(
         Guard.NOT_OTP_SUPERVISOR,
-        f"its supervisor is not OTP's own ({kind}): asking that one to restart a child can end it and all its children",
+        f"its supervisor is not OTP's own ({kind_of_it}): asking that one to restart a child can end it and all its children",
     )
 
 
@@ -176,17 +182,22 @@ def _refusals(facts: RestartFacts, accepted: Accepted, policy: Policy, past: Pas
     supervisor = facts.supervisor
     if supervisor.kind not in _OTP_KINDS:
         yield _not_otp(supervisor)
-    for application in dict.fromkeys((facts.supervisor_application, facts.application)):
-        if not policy.allows(application) and (application is not None or facts.pid is not None):
-            yield _application(application)
+    # A child without a process belongs where its supervisor does.
+    applications = [facts.supervisor_application, *([facts.application] if facts.subtree.processes else [])]
+    yield from (_application(each) for each in dict.fromkeys(applications) if not policy.allows(each))
     if facts.restart == "temporary":
         yield Refusal(
             Guard.TEMPORARY_CHILD,
             f"{facts.id} is temporary: its supervisor forgets it when it is ended, and cannot start it again. Whoever "
             "started it has to",
         )
-    if facts.state in (ChildState.RESTARTING, ChildState.TERMINATED):
+    if facts.state is ChildState.RESTARTING:
         yield Refusal(Guard.ALREADY_RESTARTING, f"{_name(supervisor)} is restarting it already: look again in a moment")
+    if facts.state is ChildState.UNKNOWN:
+        yield Refusal(
+            Guard.CHILD_ELSEWHERE,
+            f"{facts.pid} runs on another node: what would go with it cannot be seen from here. Ask that node",
+        )
     if supervisor.restarts and supervisor.intensity is not None and supervisor.restarts >= supervisor.intensity:
         yield Refusal(
             Guard.BUDGET_USED_UP,

@@ -10,7 +10,7 @@ from agent.errors import UnexpectedAnswer
 from agent.terms import FALSE, TRUE, UNDEFINED, Atom, Pid, Term, format_pid, format_term
 
 MAX_COUNT_BITS: Final = 64  # an emulator's counters have 64 bits at most
-MAX_TEXT_BYTES: Final = 1024
+MAX_TEXT_BYTES: Final = 2048  # a term is printed in 200 characters, but for an atom at their end, which is not cut
 MAX_NAME_CHARACTERS: Final = 255  # of an atom
 MAX_NAME_BYTES: Final = 4 * MAX_NAME_CHARACTERS
 
