@@ -51,6 +51,11 @@ class Session:
         self._evaluator = Evaluator(link.calls.call, link.calls.call_detached)
 
     @property
+    def is_closed(self) -> bool:
+        """Whether the connection has ended."""
+        return self._link.closed.done()
+
+    @property
     def counters(self) -> Counters:
         """What has passed over this connection."""
         return self._link.connection.counters

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from collector import api, audit_api, diagnostics, endpoints, problems
+from collector import api, audit_api, diagnostics, endpoints, problems, restarts_api
 from collector.attempts import Attempts
 from collector.fleet import Fleet
-from collector.gate import Gate, tell_nobody
-from collector.known_tokens import KnownTokens
+from collector.gate import Gate
 from collector.journal import Journal
+from collector.known_tokens import KnownTokens
 from collector.load import tokens_file
 from collector.models import Problem
 from collector.recording import Trends
+from collector.refused_requests import note_refusal
+from collector.restarts.rules import rules_of
+from collector.restarts.runner import Restarts
 from collector.settings import Settings
 from collector.version import VERSION
 
@@ -40,9 +44,12 @@ def create_app(
     app.state.trends = trends or Trends(fleet.nodes, settings)
     app.state.tokens = KnownTokens(tokens_file(settings, os.environ))
     app.state.attempts = Attempts()
-    app.state.on_refusal = tell_nobody
-    app.state.journal = journal
+    app.state.journal = journal = journal or Journal(None)
+    app.state.on_refusal = partial(note_refusal, journal)
+    rules = rules_of(settings)
+    app.state.restarts = {name: Restarts(watched, journal, rules) for name, watched in fleet.nodes.items()}
     problems.install(app)
+    restarts_api.install(app)
     app.add_middleware(GZipMiddleware)
     app.add_middleware(_HeadAsGet)
     # The outermost: whoever is refused reaches nothing else.
@@ -51,6 +58,7 @@ def create_app(
     app.include_router(api.router)
     app.include_router(diagnostics.router)
     app.include_router(audit_api.router)
+    app.include_router(restarts_api.router)
     return app
 
 

@@ -7,19 +7,20 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from collector.api import PREFIX, problems_of
+from collector.api import OF_THE_GATE, PREFIX, WITH_TOKEN, problems_of
 from collector.audit import AuditAnswer, AuditQuery
 from collector.journal import Journal
 from collector.journal_schema import JournalError
 from collector.problems import ProblemError
 
-router = APIRouter(prefix=PREFIX, tags=["audit"], responses=problems_of(HTTPStatus.FORBIDDEN, HTTPStatus(422)))
+router = APIRouter(
+    prefix=PREFIX, tags=["audit"], responses=OF_THE_GATE | problems_of(HTTPStatus(422)), dependencies=[WITH_TOKEN]
+)
 
 
 async def _journal(request: Request) -> Journal:
     journal = request.app.state.journal
-    if not isinstance(journal, Journal):
-        raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "no-journal", "this collector keeps no journal")
+    assert isinstance(journal, Journal)
     return journal
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Final, Protocol, TypeVar
 from urllib.parse import quote
@@ -29,6 +30,7 @@ from collector.views import AnswerT, NotFound, QueryT, View
 from collector.views.trend import TrendAnswer
 
 REQUEST_SECONDS: Final = QUESTION_SECONDS + 3.0
+ACT_SECONDS: Final = 60.0  # for a plan of a large tree, which takes several questions
 DEFAULT_RETRY_SECONDS: Final = 1.0
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -36,6 +38,14 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 class ClientError(Exception):
     """There is no answer; the message says why and what to do."""
+
+
+class ProblemAnswer(ClientError):
+    """The collector answered with a problem; ``content`` is all of it."""
+
+    def __init__(self, message: str, content: bytes) -> None:
+        self.content = content
+        super().__init__(message)
 
 
 class AskAgain(ClientError):
@@ -107,7 +117,25 @@ class Collector:
 
     def audit(self, query: AuditQuery) -> AuditAnswer:
         """Return entries of the collector's journal. Raises `ClientError`."""
-        return self._get_from("/audit", AuditAnswer, query.model_dump(exclude_none=True))
+        return self._request("GET", "/audit", AuditAnswer, query.model_dump(exclude_none=True))
+
+    def get(self, below_node: str, model: type[_Model]) -> _Model:
+        """Return what stands at an address below the node. Raises `ClientError`."""
+        return self._get(below_node, model)
+
+    def post(self, below_node: str, body: BaseModel, model: type[_Model], key: str | None = None) -> _Model:
+        """Ask for something to be done; with a ``key`` the same request is not done twice. Raises `ClientError`.
+
+        A refusal is `ProblemAnswer`.
+        """
+        return self._request(
+            "POST",
+            self._below(below_node),
+            model,
+            timeout_seconds=ACT_SECONDS,
+            content=body.model_dump_json(exclude_none=True),
+            headers={"Content-Type": "application/json"} | ({} if key is None else {"Idempotency-Key": key}),
+        )
 
     def _get(
         self,
@@ -116,24 +144,38 @@ class Collector:
         parameters: Mapping[str, str | int | float] | None = None,
         timeout_seconds: float = REQUEST_SECONDS,
     ) -> _Model:
-        path = f"/nodes/{quote(self.node_name or '-', safe='@')}{below_node}"
-        return self._get_from(path, model, parameters, timeout_seconds)
+        return self._request("GET", self._below(below_node), model, parameters, timeout_seconds)
 
-    def _get_from(
+    def _below(self, below_node: str) -> str:
+        return f"/nodes/{quote(self.node_name or '-', safe='@')}{below_node}"
+
+    def _request(  # noqa: PLR0913  # three say what is asked, the rest by name
         self,
+        method: str,
         path: str,
         model: type[_Model],
         parameters: Mapping[str, str | int | float] | None = None,
         timeout_seconds: float = REQUEST_SECONDS,
+        *,
+        content: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> _Model:
         url = f"{self.url.rstrip('/')}/api/v1{path}"
-        headers = self._headers(is_here=self.is_here)
+        send = partial(
+            httpx.Client.request,
+            method=method,
+            url=url,
+            params=parameters,
+            content=content,
+            headers=self._headers(is_here=self.is_here) | dict(headers or {}),
+            timeout=timeout_seconds,
+        )
         try:
             if self.http is not None:
-                answer = self.http.get(url, params=parameters, headers=headers, timeout=timeout_seconds)
+                answer = send(self.http)
             else:
                 with self.client() as http:
-                    answer = http.get(url, params=parameters, headers=headers, timeout=timeout_seconds)
+                    answer = send(http)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
             raise ClientError(f"{self.url} is no URL: {error}") from None
         except httpx.HTTPError as error:
@@ -147,6 +189,8 @@ class Collector:
             problem = Problem.model_validate_json(answer.content)
         except ValidationError:
             raise ClientError(f"what answers at {url} is no collector (HTTP {answer.status_code})") from None
+        if method != "GET":
+            raise ProblemAnswer(problem.detail + _hint(problem), answer.content)
         if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
             raise AskAgain(problem.detail, _seconds(answer.headers.get("Retry-After")))
         raise ClientError(problem.detail + _hint(problem))

@@ -21,6 +21,7 @@ from collector.metrics import to_families
 from collector.models import HealthAnswer, NodeHealth, NodeReference, Problem
 from collector.own_metrics import failed_logins
 from collector.question import QUESTION_SECONDS
+from collector.restarts.metrics import action_metrics
 from collector.snapshot import Snapshot
 
 SCRAPE_RESERVE_SECONDS: Final = 0.5  # of the scraper's own timeout, for the way there and back
@@ -72,7 +73,9 @@ async def metrics(
     snapshots = await fleet.scrape(scrape_deadline_seconds(x_prometheus_scrape_timeout_seconds))
     attempts = request.app.state.attempts
     assert isinstance(attempts, Attempts)
-    body, content_type = expose(snapshots, accept, [failed_logins(attempts.failed_logins)])
+    body, content_type = expose(
+        snapshots, accept, [failed_logins(attempts.failed_logins), *action_metrics(request.app.state.restarts)]
+    )
     return Response(body, headers={"Content-Type": content_type})
 
 

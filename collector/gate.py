@@ -27,10 +27,6 @@ OnRefusal: TypeAlias = Callable[[str | None, str, str, str], Awaitable[None]]
 _SCHEME: Final = "bearer"
 
 
-async def tell_nobody(_name: str | None, _method: str, _path: str, _reason: str) -> None:
-    """Take a refusal where nothing is kept of it."""
-
-
 class Gate:
     """Lets requests through to ``app`` that may pass, with ``request.state.principal``, and answers the others.
 

@@ -31,13 +31,20 @@ def log_entry(entry: Entry) -> None:
 
 
 def print_entry(entry: Entry, stream: TextIO | None = None) -> None:
-    """Print an entry as a line of JSON to ``stream`` (standard error), for a command whose output is its answer."""
+    """Print an entry as a line of JSON to ``stream`` (standard error), for a command whose output is its answer.
+
+    To a person, on a terminal, only its number and its hash: the rest stands in the answer.
+    """
     stream = stream or sys.stderr
-    record = _LOG.makeRecord(_LOG.name, NOTICE, "", 0, _message(entry), (), None, extra=_facts(entry))
     # What is written is written: a terminal that has gone is no reason to say that it failed.
     with contextlib.suppress(OSError, ValueError):
-        stream.write(f"{JsonFormatter().format(record)}\n")
+        stream.write(f"journal entry {entry.seq}: {entry.hash}\n" if stream.isatty() else f"{_line(entry)}\n")
         stream.flush()
+
+
+def _line(entry: Entry) -> str:
+    record = _LOG.makeRecord(_LOG.name, NOTICE, "", 0, _message(entry), (), None, extra=_facts(entry))
+    return JsonFormatter().format(record)
 
 
 def _message(entry: Entry) -> str:

@@ -64,6 +64,9 @@ PERMISSIONS: Final[Mapping[tuple[str, str], Role]] = {
     ("GET", f"{_NODE}/binaries"): Role.LOCAL,
     ("GET", f"{_NODE}/trend"): Role.LOCAL,
     ("GET", "/api/v1/audit"): Role.LOCAL,
+    ("GET", f"{_NODE}/restarts"): Role.LOCAL,
+    ("GET", f"{_NODE}/restarts/{{action_id}}"): Role.LOCAL,
+    ("POST", f"{_NODE}/restarts"): Role.OPERATOR,
 }
 
 # Asked by machines, under whatever name a cluster has given this program; the Host header is not checked for these.

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from agent.errors import CallError, DeadlineExceeded, LocalProtocolError
+from agent.errors import AgentError, CallError, DeadlineExceeded, LocalProtocolError
 from collector.models import NoAnswer, NodeReference, Problem
 from collector.snapshot import Bug, TooSoon
 from collector.views import NotFound
@@ -48,7 +48,7 @@ def install(app: FastAPI) -> None:
         headers = None
         if isinstance(error.cause, TooSoon):
             headers = {"Retry-After": str(math.ceil(error.cause.retry_after_seconds))}
-        return respond(_of_no_answer(error), headers)
+        return respond(of_agent_error(error.cause, NodeReference.of(error.snapshot)), headers)
 
     @app.exception_handler(NotFound)
     def _not_found(_request: Request, error: NotFound) -> ProblemResponse:
@@ -80,22 +80,22 @@ def _name_media_type(document: dict[str, Any]) -> dict[str, Any]:
     operations = [operation for path in document["paths"].values() for operation in path.values()]
     for response in (response for operation in operations for response in operation["responses"].values()):
         content = response.get("content", {})
-        if content.get("application/json", {}).get("schema") == {"$ref": "#/components/schemas/Problem"}:
+        if content.get("application/json", {}).get("schema", {}).get("$ref", "").endswith("Problem"):
             content[ProblemResponse.media_type] = content.pop("application/json")
     return document
 
 
-def _of_no_answer(error: NoAnswer) -> ProblemError:
-    node = NodeReference.of(error.snapshot)
-    if isinstance(error.cause, Bug | LocalProtocolError):
-        return ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "bug", str(error.cause), node)
-    if isinstance(error.cause, TooSoon):
-        return ProblemError(HTTPStatus.TOO_MANY_REQUESTS, "asked-too-often", str(error.cause), node)
-    if isinstance(error.cause, DeadlineExceeded):
-        return ProblemError(HTTPStatus.GATEWAY_TIMEOUT, "node-does-not-answer", str(error.cause), node)
-    if isinstance(error.cause, CallError):
-        return ProblemError(HTTPStatus.BAD_GATEWAY, "question-failed", str(error.cause), node)
-    return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "node-not-connected", str(error.cause), node)
+def of_agent_error(cause: AgentError, node: NodeReference | None) -> ProblemError:
+    """Return the problem that the library's error is over HTTP."""
+    if isinstance(cause, Bug | LocalProtocolError):
+        return ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "bug", str(cause), node)
+    if isinstance(cause, TooSoon):
+        return ProblemError(HTTPStatus.TOO_MANY_REQUESTS, "asked-too-often", str(cause), node)
+    if isinstance(cause, DeadlineExceeded):
+        return ProblemError(HTTPStatus.GATEWAY_TIMEOUT, "node-does-not-answer", str(cause), node)
+    if isinstance(cause, CallError):
+        return ProblemError(HTTPStatus.BAD_GATEWAY, "question-failed", str(cause), node)
+    return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "node-not-connected", str(cause), node)
 
 
 def respond(error: ProblemError, headers: Mapping[str, str] | None = None) -> ProblemResponse:

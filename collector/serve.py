@@ -27,6 +27,7 @@ from collector.instance import Instance
 from collector.journal import Journal
 from collector.load import journal_path, load_options
 from collector.recording import Trends, record_trends
+from collector.restarts.reconciling import reconcile
 from collector.settings import Address, Settings, SettingsError
 from collector.tokens import TokensError
 from collector.views.governors import sweep_governors
@@ -94,9 +95,12 @@ async def _serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str],
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(journal)
         await stack.enter_async_context(fleet)
+        for restarts in app.state.restarts.values():
+            stack.push_async_callback(restarts.close)
         stack.enter_context(_in_background("vital signs", log_vital_signs(fleet, settings.vitals_interval_seconds)))
         stack.enter_context(_in_background("trends", record_trends(fleet, trends)))
         stack.enter_context(_in_background("journal", journal.keep_checking()))
+        stack.enter_context(_in_background("restarts", reconcile(app.state.restarts.values())))
         stack.enter_context(_in_background("instance", instance.learn(environ)))
         with contextlib.suppress(TokensError):  # the log has it now, and not only when somebody needs them
             await app.state.tokens.entries()

@@ -259,6 +259,35 @@ class Settings(BaseModel):
         le=3_600.0,
         description="seconds before the same expensive question is asked anew for people, 0 to 3600",
     )
+    service_url: Annotated[str, AfterValidator(_to_url)] = Field(
+        default="http://127.0.0.1:8080",
+        description="where the service itself answers, whose /health is shown beside a restart",
+    )
+    restart_applications: _Names = Field(
+        default=(),
+        description="the applications whose children may be restarted (default: all but those of OTP and Elixir)",
+    )
+    restart_denied_applications: _Names = Field(
+        default=(), description="applications whose children may not be restarted, whatever else is set"
+    )
+    restart_cooldown_seconds: Annotated[float, BeforeValidator(_no_truth)] = Field(
+        default=60.0,
+        ge=0.0,
+        le=86_400.0,
+        description="seconds before the same child may be restarted again, 0 to 86400",
+    )
+    restart_max_actions: Annotated[int, BeforeValidator(_no_truth)] = Field(
+        default=5, ge=1, le=1_000, description="how many actions on one node within restart_window_seconds, 1 to 1000"
+    )
+    restart_window_seconds: Annotated[float, BeforeValidator(_no_truth)] = Field(
+        default=600.0, ge=1.0, le=86_400.0, description="seconds for which an action counts, 1 to 86400"
+    )
+    restart_retries: Annotated[int, BeforeValidator(_no_truth)] = Field(
+        default=3, ge=0, le=10, description="how often a start that fails is tried again, 0 to 10"
+    )
+    watch_minutes: Annotated[float, BeforeValidator(_no_truth)] = Field(
+        default=5.0, ge=0.0, le=60.0, description="minutes for which it is watched whether a restart held, 0 to 60"
+    )
     vitals_interval_seconds: Annotated[float, BeforeValidator(_no_truth)] = Field(
         default=60.0, ge=1.0, le=86_400.0, description="seconds between two log lines of vital signs, 1 to 86400"
     )

@@ -27,7 +27,6 @@ from collector.load import load_cookie, load_options, load_settings, load_token
 from collector.models import NodeAnswer
 from collector.render.parts import printable
 from collector.settings import SettingsError
-from collector.views import QueryT
 
 WATCH_SECONDS: Final = 2.0
 MAX_PAUSE_SECONDS: Final = 30.0  # between two questions of --watch that fail
@@ -156,7 +155,7 @@ class Manner:
         return cls(bool(is_json), interval_seconds if is_watch else None)
 
 
-def query_of(kind: type[QueryT], **given: str) -> QueryT:
+def query_of(kind: type[_Model], **given: object) -> _Model:
     """Make the query of what was typed. Raises `SettingsError` for what can be no name of anything."""
     try:
         return kind.model_validate(given)
@@ -176,14 +175,15 @@ def show(ask: Callable[[], _Model], draw: Callable[[_Model], RenderableType], ma
         if manner.is_json:
             print(answer.model_dump_json(indent=2), flush=True)  # noqa: T201  # the answer is what was asked for
         else:
-            _console().print(draw(answer))
+            make_console().print(draw(answer))
     except OSError as error:
         raise ClientError(f"the answer cannot be written: {error.strerror}") from None
     if isinstance(answer, NodeAnswer) and answer.trouble is not None:
         sys.exit(1)
 
 
-def _console() -> Console:
+def make_console() -> Console:
+    """Make what prints: as wide as the terminal, and elsewhere as wide as a line may be."""
     console = Console()
     return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=CELLS_OF_A_PIPE)
 
@@ -207,7 +207,7 @@ def _watch(
 
     After several that fail it is asked less often. Each attempt to connect writes into the log of a node that refuses.
     """
-    console = _console()
+    console = make_console()
     failures = 0
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
         show_one = partial(_print_one, console)

@@ -108,6 +108,15 @@ class WatchedNode:
         )
 
     @property
+    def instance_id(self) -> str | None:
+        """The instance beside which the node runs; None where that is not known."""
+        return self._instance_id()
+
+    async def connection(self) -> Session:
+        """Return the connection that stands. Raises `AgentError` when there is none."""
+        return self.node.session()
+
+    @property
     def _internal_errors(self) -> int:
         return self.node.internal_errors + self._bugs
 

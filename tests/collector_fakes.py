@@ -211,7 +211,7 @@ class FakeSession(Session):
         self.behaviours = dict(_BEHAVIOURS)
         self.evaluations: dict[str, Evaluation] = {}
         self.calls: list[str] = []
-        self.is_closed = False
+        self._is_closed = False
         self._counters = Counters(skipped=3)
         self._may_answer = asyncio.Event()
         self._may_answer.set()
@@ -220,6 +220,10 @@ class FakeSession(Session):
     @property
     def counters(self) -> Counters:
         return self._counters
+
+    @property
+    def is_closed(self) -> bool:
+        return self._is_closed
 
     async def call(
         self,
@@ -285,7 +289,7 @@ class FakeSession(Session):
             await self._was_called.wait()
 
     def close(self) -> None:
-        self.is_closed = True
+        self._is_closed = True
 
     async def wait_closed(self) -> ConnectionLost:
         return ConnectionLost("we have closed the connection")

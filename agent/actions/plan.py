@@ -102,14 +102,14 @@ def make_plan(
 ) -> Plan:
     """Decide. The id stands for all that must still be so: pids repeat in each life of a node, so also for which."""
     if isinstance(facts, NoFacts):
-        refusals = (_obstacle(facts), *_too_soon(policy, past))
+        refusals = (_obstacle(facts), *too_soon(policy, past))
         return Plan(_id(creation, instance_id, facts.obstacle), Action.RESTART, facts, refusals, ())
     action = Action.START if facts.state in (ChildState.UNDEFINED, ChildState.TERMINATED) else Action.RESTART
     return Plan(
         id=_id(creation, instance_id, facts.supervisor.pid, facts.id, facts.pid or "", facts.fingerprint.hex()),
         action=action,
         facts=facts,
-        refusals=(*_refusals(facts, accepted, policy, past), *_too_soon(policy, past)),
+        refusals=(*_refusals(facts, accepted, policy, past), *too_soon(policy, past)),
         warnings=tuple(_warnings(facts, action)),
     )
 
@@ -249,7 +249,8 @@ def names_to_accept(tables: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_PID_AT_THE_END.sub("*", name) for name in tables))
 
 
-def _too_soon(policy: Policy, past: Past) -> Iterator[Refusal]:
+def too_soon(policy: Policy, past: Past) -> Iterator[Refusal]:
+    """Yield the guards that ask for patience: they are looked at once more when the intent is written."""
     ago = past.on_this_child_seconds_ago
     if ago is not None and ago < policy.cooldown_seconds:
         yield Refusal(

@@ -18,6 +18,7 @@ from collector import api, audit, models
 from collector.app import create_app
 from collector.fleet import Fleet
 from collector.models import Problem
+from collector.restarts import models as restarts
 from collector.settings import Settings
 from collector.views import applications, binaries, governors, ports, processes, supervisors, tables, trend
 from tests.collector_fakes import (
@@ -319,6 +320,17 @@ OUR_MODELS: tuple[type[BaseModel], ...] = (
     *VIEWS.values(),
     audit.AuditAnswer,
     audit.AuditEntry,
+    restarts.GuardRefusal,
+    restarts.NextStep,
+    restarts.PlanAnswer,
+    restarts.PlanChild,
+    restarts.PlanSupervisor,
+    restarts.PlanTable,
+    restarts.RefusalProblem,
+    restarts.RestartAnswer,
+    restarts.RestartRequest,
+    restarts.RestartsAnswer,
+    restarts.Verdict,
     applications.ApplicationRow,
     binaries.BinaryHolderRow,
     binaries.CountedBinariesRow,
@@ -344,7 +356,7 @@ OUR_MODELS: tuple[type[BaseModel], ...] = (
     trend.TableTrend,
 )
 MODELS = {model.__name__: model for model in OUR_MODELS}
-WORDS = {"ApplicationState", "ChildState", "Kind", "Status"}  # what fields of these may say
+WORDS = {"ApplicationState", "ChildState", "Kind", "RestartState", "Status"}  # what fields of these may say
 
 
 def every(document: object) -> Iterator[tuple[str, object]]:
@@ -376,6 +388,8 @@ def test_the_document_has_every_path(document: dict[str, Any]) -> None:
         "/api/v1/nodes/{node}/memory": {"get"},
         "/api/v1/nodes/{node}/system": {"get"},
         "/api/v1/audit": {"get"},
+        "/api/v1/nodes/{node}/restarts": {"get", "post"},
+        "/api/v1/nodes/{node}/restarts/{action_id}": {"get"},
     } | {f"/api/v1/nodes/{{node}}/{view}": {"get"} for view in VIEWS}
 
 
@@ -393,13 +407,14 @@ def test_every_operation_has_a_summary_a_description_and_an_id_of_its_own(docume
 
 def test_every_error_of_the_document_is_a_problem_but_that_of_health(document: dict[str, Any]) -> None:
     found: dict[str, set[str]] = {}
-    for path, operations in document["paths"].items():
-        for status, response in operations["get"]["responses"].items():
-            if status == "200" or (path, status) == ("/health", "503"):
+    operations = [(path, name, each) for path, named in document["paths"].items() for name, each in named.items()]
+    for path, method, operation in operations:
+        for status, response in operation["responses"].items():
+            if status in {"200", "202"} or (path, status) == ("/health", "503"):
                 continue
-            assert response["content"] == {
-                "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
-            }
+            kind = "RefusalProblem" if method == "post" and status in {"403", "409", "429"} else "Problem"
+            schema = {"$ref": f"#/components/schemas/{kind}"}
+            assert response["content"] == {"application/problem+json": {"schema": schema}}
             found.setdefault(path, set()).add(status)
     for_machines = {path: {"default"} for path in ("/metrics", "/health", "/livez", "/readyz")}
     for_machines["/health"] |= {"404"}
@@ -410,13 +425,15 @@ def test_every_error_of_the_document_is_a_problem_but_that_of_health(document: d
         "/api/v1/nodes/{node}": of_the_gate | {"404"},  # a node that is down is an answer
         "/api/v1/nodes/{node}/memory": of_a_node,
         "/api/v1/nodes/{node}/system": of_a_node,
-        "/api/v1/audit": {"default", "403", "422", "503"},
+        "/api/v1/audit": of_the_gate | {"422", "503"},
+        "/api/v1/nodes/{node}/restarts": of_a_node | {"409", "422", "429"},
+        "/api/v1/nodes/{node}/restarts/{action_id}": of_a_node | {"422"},
     } | {f"/api/v1/nodes/{{node}}/{view}": of_a_node | {"422", "429"} for view in VIEWS}
 
 
 def test_the_document_says_where_a_token_counts(document: dict[str, Any]) -> None:
     assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
-    taking = {path for path, operations in document["paths"].items() if operations["get"].get("security")}
+    taking = {path for path, named in document["paths"].items() if all(each.get("security") for each in named.values())}
     assert taking == {path for path in document["paths"] if path.startswith("/api/")}
 
 

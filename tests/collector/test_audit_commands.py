@@ -132,7 +132,9 @@ def test_without_a_journal_it_says_so_and_makes_none(run: Run, path: Path) -> No
 
 def test_a_collector_that_has_none_is_told(run: Run) -> None:
     with serving_on_a_port(create_app(Fleet([]), Settings())) as url:
-        assert run("audit", "--url", url) == Ran(1, "", "beamwarden: this collector keeps no journal\n")
+        ran = run("audit", "--url", url)
+    assert (ran.status, ran.output) == (1, "")
+    assert ran.errors.startswith("beamwarden: the journal cannot be kept; there is no place for it")
 
 
 def test_a_file_and_a_collector_are_too_many(run: Run) -> None:

@@ -19,7 +19,9 @@ from collector.app import create_app
 from collector.client import ClientError
 from collector.load import load_settings
 from collector.models import MemoryAnswer, NodeAnswer
+from collector.permissions import Role
 from collector.settings import Address, Settings
+from collector.tokens import create_token
 from collector.version import VERSION
 from tests.collector_fakes import (
     MEMORY,
@@ -222,6 +224,24 @@ def test_a_collector_is_asked_without_a_cookie_but_a_node_is_not(run: Run) -> No
     ran = run("memory", "--node", "a@b")
     assert ran.status == 2
     assert "no cookie is given, and ~/.erlang.cookie is not there; name the file with --cookie-file" in ran.errors
+
+
+@pytest.mark.parametrize(("token", "status"), [("bw_" + "f" * 43, 1), (None, 0)])
+def test_the_token_of_the_environment_is_shown_to_a_collector(
+    run: Run, monkeypatch: pytest.MonkeyPatch, token: str | None, status: int
+) -> None:
+    file = Path("tokens")
+    monkeypatch.setenv("BEAMWARDEN_TOKEN", token or create_token(file, "maria", Role.VIEWER))
+    with serving_on_a_port(create_app(fleet_of(FakeSession()), Settings(tokens_file=file))) as url:
+        ran = run("memory", "--url", url)
+    assert ran.status == status
+    assert ("this token is not known here" in ran.errors) == bool(status)
+
+
+def test_a_token_file_that_is_not_there_ends_with_2(run: Run) -> None:
+    ran = run("memory", "--token-file", "/no/such/token")
+    assert (ran.status, ran.output) == (2, "")
+    assert ran.errors == "beamwarden: the token file /no/such/token cannot be read: No such file or directory\n"
 
 
 # --------------------------------------------------------------------------------------------------- settings, statuses

@@ -19,7 +19,7 @@ from starlette.types import Message, Scope
 from collector import gate, refusals
 from collector.app import create_app
 from collector.attempts import MAX_REFUSALS, Attempts
-from collector.gate import Gate, tell_nobody
+from collector.gate import Gate
 from collector.known_tokens import KnownTokens
 from collector.permissions import FOR_MACHINES, PERMISSIONS, Permissions, Role
 from collector.settings import Settings
@@ -478,10 +478,6 @@ async def test_of_reading_and_of_what_is_no_route_nothing_is_told(served: Served
 async def test_what_is_let_through_is_not_told(served: Served, operator: str) -> None:
     await served.ask("POST", ACT, headers=bearing(operator))
     assert served.refused == []
-
-
-def test_the_service_tells_nobody_until_it_has_a_journal() -> None:
-    assert create_app(fleet_down(NODE), Settings()).state.on_refusal is tell_nobody
 
 
 # --------------------------------------------------------------------------------------------------------------- bodies

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -26,6 +27,14 @@ def path(tmp_path: Path) -> Path:
 def folder_in_its_place(path: Path) -> Path:
     path.mkdir()
     return path
+
+
+@pytest.fixture
+def diary_in_its_place(tmp_path: Path, path: Path) -> Path:
+    """Put something else where the journal should be, and an empty journal beside it."""
+    path.write_bytes(b"a diary, and no database\n" * 100)
+    with JournalFile(tmp_path / "good.db"):
+        return path
 
 
 @pytest.fixture
@@ -216,23 +225,21 @@ async def test_one_that_can_only_be_read_is_read(path: Path, monkeypatch: pytest
 
 
 async def test_the_log_says_once_that_there_is_trouble_and_once_that_it_has_ended(
-    folder_in_its_place: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, diary_in_its_place: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    path = folder_in_its_place
+    path = diary_in_its_place
     async with Journal(path) as journal:
         checking = asyncio.create_task(journal.keep_checking(pause_seconds=0.001))
         await until(lambda: bool(caplog.records))
         for _ in range(3):
             await journal.check()
-        await asyncio.to_thread(path.rmdir)
+        await asyncio.to_thread(os.replace, tmp_path / "good.db", path)
         await until(lambda: len(caplog.records) == 2)
         checking.cancel()
-    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        (
-            "WARNING",
-            f"no action will run until the journal can be written: the journal {path} is a folder; "
-            "name a file with --journal",
-        ),
-        ("INFO", "the journal can be written again, so actions may run"),
-    ]
+    trouble, ended = caplog.records
+    assert trouble.levelname == "WARNING"
+    assert trouble.getMessage().startswith(
+        f"no action will run until the journal can be written: the journal {path} is no SQLite database"
+    )
+    assert (ended.levelname, ended.getMessage()) == ("INFO", "the journal can be written again, so actions may run")

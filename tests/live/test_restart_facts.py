@@ -16,7 +16,7 @@ from agent.supervision import ChildState, Status
 from agent.terms import FALSE, TRUE, Atom, ImproperList, Map, Pid, Term, format_pid
 from erlang_fixtures.beam import Beam
 from tests.live.illnesses import ill, item, pid_of
-from tests.live.nodes import SECONDS, ask, census, join, number, settles_to, until_answer
+from tests.live.nodes import ask, census, join, number, settles_to, until_answer
 from tests.live.restart_trees import (
     NONE,
     PLAIN,

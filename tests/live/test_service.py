@@ -17,6 +17,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent.terms import Atom
+from collector.attempts import MAX_REFUSALS
+from collector.permissions import Role
+from collector.tokens import create_token, revoke_token
 from erlang_fixtures.beam import Beam, free_port
 from tests.fakes import until
 from tests.live.nodes import ask, join
@@ -282,3 +285,45 @@ async def test_a_journal_is_made_at_its_start(beam: Beam, tmp_path: Path) -> Non
     assert answer.json() == {"head": None, "entries": []}
     # Closed as it should be: what SQLite needs while it is open is gone.
     assert [file.name for file in (tmp_path / "made").iterdir()] == ["journal.db"]
+
+
+# ----------------------------------------------------------------------------------------- tokens, which need no node
+
+NO_NODE = ("--node", "nobody@127.0.0.1:1")
+WRONG = {"Authorization": "Bearer bw_" + "x" * 43}
+
+
+async def test_a_token_counts_while_the_collector_runs_and_until_it_is_revoked(tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    environment = {"BEAMWARDEN_COOKIE": "none", "BEAMWARDEN_TOKENS_FILE": str(file)}
+    through_a_proxy = {"Via": "1.1 proxy"}
+    async with serving(*NO_NODE, environment=environment) as service:
+        seen = [(await service.get("/api/v1/nodes", **through_a_proxy)).status_code]
+        shown = {"Authorization": f"Bearer {create_token(file, 'grafana', Role.VIEWER)}"}
+        seen.append((await service.get("/api/v1/nodes", **through_a_proxy, **shown)).status_code)
+        revoke_token(file, "grafana")
+        seen.append((await service.get("/api/v1/nodes", **through_a_proxy, **shown)).status_code)
+    assert seen == [401, 200, 401]
+    assert shown["Authorization"].removeprefix("Bearer ") not in json.dumps(service.log)
+
+
+async def test_nobody_chooses_the_address_under_which_its_failures_are_counted(tmp_path: Path) -> None:
+    environment = {"BEAMWARDEN_COOKIE": "none", "BEAMWARDEN_TOKENS_FILE": str(tmp_path / "tokens")}
+    async with serving(*NO_NODE, environment=environment) as service:
+        seen = [
+            (await service.get("/api/v1/nodes", **WRONG, **{"X-Forwarded-For": f"192.0.2.{number}"})).status_code
+            for number in range(MAX_REFUSALS + 1)
+        ]
+        metrics = (await service.get("/metrics")).text
+    assert seen == [401] * MAX_REFUSALS + [429]
+    assert f"\nbeamwarden_failed_logins_total {MAX_REFUSALS + 1}.0\n" in metrics
+
+
+async def test_a_tokens_file_that_is_wrong_is_told_at_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text("junk\n")
+    environment = {"BEAMWARDEN_COOKIE": "none", "BEAMWARDEN_TOKENS_FILE": str(file)}
+    async with serving(*NO_NODE, environment=environment) as service:
+        assert (await service.get("/api/v1/nodes")).status_code == 200
+        assert (await service.get("/api/v1/nodes", **WRONG, Via="1.1 proxy")).status_code == 503
+    assert len(service.said(f"the tokens file {file}, line 1: ")) == 1

@@ -1,0 +1,172 @@
+"""``beamwarden restart``: the plan, a question, and what became of it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Annotated
+
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+from rich.text import Text
+
+from agent.actions.guards import Guard
+from collector.client import Collector, Direct
+from collector.render.parts import printable
+from collector.render.restarts import plan_facts
+from collector.restarting import LocalOperator, Operator, RefusedByGuards, RemoteOperator
+from collector.restarts.models import RestartAnswer, RestartRequest, RestartState
+from collector.settings import SettingsError
+from collector.showing import finding, make_console, query_of
+
+app = typer.Typer()
+
+
+class Exit(IntEnum):
+    """How ``beamwarden restart`` ends. 1 is no answer and 2 a wrong setting, as with every command."""
+
+    UP = 0
+    REFUSED = 3
+    DOWN = 4
+    UNKNOWN = 5
+
+
+_EXITS = {
+    RestartState.DONE: Exit.UP,
+    RestartState.FAILED: Exit.DOWN,
+    RestartState.NOT_DONE: Exit.REFUSED,
+    RestartState.REFUSED: Exit.REFUSED,
+}
+_EPILOG = (
+    "Ends with 0 when the child is up (with --dry-run: when nothing stands against it), 1 without an answer, 2 when an "
+    "option is wrong, 3 when it was refused, by a guard or by you, 4 when the child is down, 5 when what became of it "
+    "is not known."
+)
+ACTING = (
+    "journal", "service_url", "watch_minutes", "restart_applications", "restart_denied_applications",
+    "restart_cooldown_seconds", "restart_max_actions", "restart_window_seconds", "restart_retries",
+)  # fmt: skip
+
+
+@app.command("restart", epilog=_EPILOG)
+@finding(*ACTING)
+def restart(  # noqa: PLR0913  # as many as it has options
+    source: Collector | Direct,
+    child: Annotated[str, typer.Argument(help="its id, its pid or its registered name")],
+    *,
+    under: Annotated[
+        str | None, typer.Option("--under", metavar="SUPERVISOR", help="the supervisor that has it (default: its own)")
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", help="why, for the journal")] = "",
+    accept_data_loss: Annotated[
+        list[str], typer.Option("--accept-data-loss", metavar="TABLE", help="a table whose rows may be lost; repeat it")
+    ] = [],  # noqa: B006  # typer's way; it is not changed
+    accept_lost_children: Annotated[
+        bool, typer.Option("--accept-lost-children", help="children may be lost that no restart brings back")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only show the plan")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="wait until it is known whether it holds (watch_minutes)")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="print the answer as JSON; asks nothing")] = False,
+) -> None:
+    """Restart a supervisor's child, after showing the plan."""
+    request = query_of(
+        RestartRequest,
+        child=child,
+        supervisor=under,
+        reason=reason,
+        accept_data_loss=accept_data_loss,
+        accept_lost_children=accept_lost_children,
+    )
+    operator: Operator = RemoteOperator(source) if isinstance(source, Collector) else LocalOperator(source)
+    if json and not dry_run and not yes:
+        raise SettingsError("--json asks nothing: add --yes to restart, or --dry-run to see the plan")
+    if yes and not dry_run and not reason.strip():
+        raise SettingsError("--yes: say why with --reason, for whoever reads the journal")
+    sys.exit(_plan_and_do(operator, request, _Asking(is_dry_run=dry_run, is_agreed=yes, until_held=wait, is_json=json)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """How the person wants it."""
+
+    is_dry_run: bool
+    is_agreed: bool
+    until_held: bool
+    is_json: bool
+
+
+def _plan_and_do(operator: Operator, request: RestartRequest, asking: _Asking) -> Exit | None:
+    console = make_console()
+    if asking.is_dry_run:
+        plan = operator.plan(request)
+        _print(plan) if asking.is_json else console.print(plan_facts(plan, request))
+        return Exit.UP if plan.allowed else Exit.REFUSED
+    if asking.is_agreed:  # also what would be refused is asked for: the journal has it then
+        return _do(console, operator, request, asking)
+    while True:
+        plan = operator.plan(request)
+        console.print(plan_facts(plan, request))
+        if not plan.allowed:
+            return Exit.REFUSED
+        request = _ask(console, request).model_copy(update={"plan_id": plan.plan_id})
+        ended = _do(console, operator, request, asking)
+        if ended is not None:
+            return ended
+        console.print(Text("\nThat is not so any more. As it is now:\n", "yellow"))
+
+
+def _do(console: Console, operator: Operator, request: RestartRequest, asking: _Asking) -> Exit | None:
+    """Restart, and show what became of it. None: nothing was done, since the plan is not true any more."""
+    try:
+        answer = operator.restart(request, lambda told: _tell(console, told, asking), until_held=asking.until_held)
+    except RefusedByGuards as refused:
+        if request.plan_id is not None and any(one.guard == Guard.PLAN_CHANGED for one in refused.refusals):
+            return None
+        _print(refused.plan) if asking.is_json else console.print(plan_facts(refused.plan, request))
+        return Exit.REFUSED
+    except KeyboardInterrupt:
+        console.print("\nNot waiting any more. On the node it goes on; `beamwarden audit` says how it ended.")
+        return Exit.UNKNOWN
+    _print(answer) if asking.is_json else console.print(Text(printable_lines(answer.text)))
+    return Exit.DOWN if answer.held is False else _EXITS.get(answer.state, Exit.UNKNOWN)
+
+
+def _ask(console: Console, request: RestartRequest) -> RestartRequest:
+    """Ask whether to do it, and why. Ends the program when the person says no."""
+    if not sys.stdin.isatty():
+        raise SettingsError("nobody can be asked here: add --yes and --reason, or --dry-run")
+    try:
+        if not typer.confirm("\nDo it?", default=False):
+            console.print("Nothing was done.")
+            sys.exit(Exit.REFUSED)
+        reason = request.reason
+        while not reason.strip():
+            reason = typer.prompt("Why (for the journal)")
+    except typer.Abort:
+        console.print("\nNothing was done.")
+        sys.exit(Exit.REFUSED)
+    return request.model_copy(update={"reason": reason})
+
+
+def _tell(console: Console, told: RestartAnswer, asking: _Asking) -> None:
+    if asking.is_json:
+        return
+    if told.state is RestartState.RUNNING:
+        console.print(Text(f"\nBegun as {told.id}. Ctrl-C ends only the waiting: it goes on on the node.\n", "dim"))
+    else:
+        console.print(Text(printable_lines(told.text)))
+        console.print()
+
+
+def _print(answer: BaseModel) -> None:
+    print(answer.model_dump_json(indent=2), flush=True)  # noqa: T201  # the answer is what was asked for
+
+
+def printable_lines(text: str) -> str:
+    """Return a text of several lines without what a terminal would obey."""
+    return "\n".join(printable(line) for line in text.split("\n"))

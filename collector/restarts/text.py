@@ -1,0 +1,78 @@
+"""A restart in words: one block that is fit to be pasted into a chat."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+from collector.restarts.models import RestartAnswer, RestartState, Verdict
+
+# The playbook's Full Rollback. PREV_REVISION is for a person to fill in: nobody here knows which one was good.
+ROLLBACK = "gcloud run services update-traffic tai-autonomics --to-revisions PREV_REVISION=100"
+
+_HEADLINES = {
+    RestartState.RUNNING: "RESTART UNDER WAY",
+    RestartState.DONE: "RESTARTED",
+    RestartState.FAILED: "DOWN after a restart that failed",
+    RestartState.NOT_DONE: "NOT RESTARTED, nothing was changed",
+    RestartState.UNKNOWN: "RESTART OF UNKNOWN OUTCOME",
+    RestartState.REFUSED: "RESTART REFUSED, nothing was changed",
+}
+
+
+def describe(told: RestartAnswer, found: str | None, after_watch: str | None) -> str:
+    """Put an action into words. ``found`` is what was found out about its end, ``after_watch`` how the watch ended."""
+    return "\n".join(_lines(told, found, after_watch))
+
+
+def command(told: RestartAnswer) -> str:
+    """Return what to type to try it again."""
+    under = f" --under {shlex.quote(told.supervisor)}" if told.supervisor else ""
+    return f"beamwarden restart {shlex.quote(told.child)}{under}"
+
+
+def _lines(told: RestartAnswer, found: str | None, after_watch: str | None) -> Iterator[str]:
+    below = f" below {told.supervisor}" if told.supervisor else ""
+    yield f"{_HEADLINES[told.state]}: {told.child}{below}, on {told.node}"
+    why = f', because "{told.reason}"' if told.reason else ""
+    yield f"asked for by {told.who} at {told.began_at:%Y-%m-%d %H:%M:%S} UTC{why}"
+    for refusal in told.refusals:
+        yield f"- {refusal.guard}: {refusal.detail}"
+    if told.verdict is not None:
+        yield from _verdict(told.verdict)
+    if found is not None:
+        yield found
+    if told.state is RestartState.FAILED:
+        yield f"try again: {command(told)}"
+        yield f"or roll back: {ROLLBACK}"
+    if told.held is not None:
+        yield f"it held: {after_watch}" if told.held else f"it did NOT hold: {after_watch}. Roll back: {ROLLBACK}"
+    elif told.is_watched:
+        yield "whether it holds is being watched"
+    yield f"action {told.id}" + (f", plan {told.plan_id}" if told.plan_id else "")
+
+
+def _verdict(verdict: Verdict) -> Iterator[str]:
+    times = f"shutdown {verdict.shutdown_seconds:.1f} s, start {verdict.start_seconds:.1f} s"
+    tries = "1 try" if verdict.tries == 1 else f"{verdict.tries} tries"
+    if verdict.is_up:
+        was = f", was {verdict.pid_before}" if verdict.pid_before else ", had none before"
+        yield f"up as {verdict.pid_now}{was}; {times}, {tries}"
+    else:
+        yield f"it is down ({verdict.start}): {verdict.reason or 'its supervisor does not say why'}; {times}, {tries}"
+    if verdict.processes_now is not None:
+        yield f"processes {verdict.processes_before} before, {verdict.processes_now} now"
+    if verdict.names_before and verdict.names_missing is not None:
+        missing = ", ".join(verdict.names_missing[:10])
+        yield f"names {'all back' if not missing else 'missing: ' + missing}"
+    if verdict.children_before:
+        yield f"children that may be lost: {verdict.children_before} before, {_known(verdict.children_now)} now"
+    if verdict.rows_before:
+        yield f"rows in its tables: {verdict.rows_before} before, {_known(verdict.rows_now)} now"
+    if verdict.health_before is not None or verdict.health_after is not None:
+        yield f"/health before: {verdict.health_before or 'not asked'}"
+        yield f"/health after:  {verdict.health_after or 'not asked'}"
+
+
+def _known(count: int | None) -> str:
+    return "not known" if count is None else str(count)
