@@ -101,7 +101,7 @@ async def show_trend(
 
 @router.get("/mailboxes", summary="The longest mailboxes")
 async def show_mailboxes(node: Node, query: Annotated[MailboxesQuery, Query()], settings: Wishes) -> MailboxesAnswer:
-    """Say how many messages wait, and where. A tenth of the cost of /processes."""
+    """Say how many messages wait, and where. A fifth to a tenth of the cost of /processes."""
     return await _show(MAILBOXES, node, query, settings)
 
 
