@@ -155,7 +155,8 @@ def _not_otp(supervisor: Supervisor | None) -> Refusal:
         kind_of_it = str(kind)
     return Refusal(
         Guard.NOT_OTP_SUPERVISOR,
-        f"its supervisor is not OTP's own ({kind_of_it}): asking that one to restart a child can end it and all its children",
+        f"its supervisor is not OTP's own ({kind_of_it}): asking that one to restart a child can end it and all its "
+        "children",
     )
 
 

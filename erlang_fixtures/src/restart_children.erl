@@ -11,6 +11,7 @@
 %%     unlinked             its supervisor hears nothing of its end
 %%     {tables, Tables}     owns them: {Name, Rows, Heir}, where the heir is
 %%                          `none', or the name of a process
+%%     {long_names, Number} owns so many tables with very long names
 %%     {linked, Processes}  has these linked: {Name, quiet | traps | special};
 %%                          `traps' are told of its end and live on, `special'
 %%                          ones trap exits too, and end with their parent
@@ -123,6 +124,9 @@ live(What) ->
 
 prepare({tables, Tables}) ->
     lists:foreach(fun make_table/1, Tables);
+prepare({long_names, Number}) ->
+    [make_table({list_to_atom(lists:duplicate(200, $a) ++ integer_to_list(N)),
+                 1, none}) || N <- lists:seq(1, Number)];
 prepare({linked, Processes}) ->
     lists:foreach(fun link_with/1, Processes);
 prepare({ends_in, _}) ->
@@ -156,7 +160,8 @@ link_with({Name, How}) ->
     Parent = self(),
     Linked = spawn_link(fun() ->
         process_flag(trap_exit, How =:= traps),
-        register(Name, self()),
+        %% Who was told of the end before has the name still.
+        catch register(Name, self()),
         Parent ! {is_there, self()},
         receive after infinity -> ok end
     end),

@@ -17,6 +17,7 @@ from tests.live.nodes import SECONDS, ask
 TREE = "restart_tree"
 PLAIN = Atom("plain")
 NONE = Atom("none")
+INFINITY = Atom("infinity")
 
 
 def tagged(word: str, value: Term) -> Term:
@@ -46,7 +47,7 @@ def spec(
     )
 
 
-def below_it(name: str, *specs: Term, kind: str = "supervisor", shutdown: Term = Atom("infinity")) -> Map:
+def below_it(name: str, *specs: Term, kind: str = "supervisor", shutdown: Term = INFINITY) -> Map:
     """The spec of a supervisor further down, with children of its own."""
     start: tuple[str, list[Term]] = ("supervisor", [Atom(name), Atom("one_for_one"), list(specs)])
     return spec(Atom(name), kind=kind, shutdown=shutdown, start=start)
@@ -54,7 +55,7 @@ def below_it(name: str, *specs: Term, kind: str = "supervisor", shutdown: Term =
 
 def sharing(name: str, number: int, each: Term) -> Map:
     """The spec of a supervisor further down whose children share one."""
-    return spec(Atom(name), kind="supervisor", shutdown=Atom("infinity"), start=("many", [Atom(name), number, each]))
+    return spec(Atom(name), kind="supervisor", shutdown=INFINITY, start=("many", [Atom(name), number, each]))
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from erlang_fixtures.beam import Beam
 from tests.live.illnesses import ill, item, pid_of
 from tests.live.nodes import ask, census, join, number, settles_to, until_answer
 from tests.live.restart_trees import (
+    INFINITY,
     NONE,
     PLAIN,
     TREE,
@@ -33,7 +34,6 @@ from tests.live.supervisors import below
 
 pytestmark = pytest.mark.live
 
-INFINITY = Atom("infinity")
 TENANTS = 3
 DOMAINS = 9
 
@@ -45,7 +45,10 @@ async def session(beam: Beam) -> AsyncIterator[Session]:
     session.close()
 
 
-def refusals(found: RestartFacts | NoFacts, accepted: Accepted = Accepted()) -> set[Guard]:
+NOTHING = Accepted()
+
+
+def refusals(found: RestartFacts | NoFacts, accepted: Accepted = NOTHING) -> set[Guard]:
     plan = make_plan(found, creation=1, instance_id=None, accepted=accepted, policy=Policy(), past=Past())
     return {refusal.guard for refusal in plan.refusals}
 
