@@ -41,6 +41,7 @@ class Refusal:
     retry_after_seconds: int | None = None
 
 
+NEVER_RESTARTED: Final = frozenset({"kernel", "sasl", "stdlib"})  # whatever the settings say
 # Restarting what the node itself stands on helps nobody. These come with OTP 25 to 28 and with Elixir 1.14 to 1.19.
 # fmt: off
 PLATFORM_APPLICATIONS: Final = frozenset({

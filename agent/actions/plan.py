@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from agent.actions.guards import PLATFORM_APPLICATIONS, Guard, Refusal
+from agent.actions.guards import NEVER_RESTARTED, PLATFORM_APPLICATIONS, Guard, Refusal
 from agent.restarting import NoFacts, Obstacle, RestartFacts
 from agent.supervision import ChildState, Kind, Status, Supervisor
 
 # Their state is that of supervisor.erl; of the others, restart_child ends some and their children with them.
 _OTP_KINDS: Final = frozenset({Kind.SUPERVISOR, Kind.ELIXIR_SUPERVISOR, Kind.PARTITION_SUPERVISOR})
-_PID_AT_THE_END: Final = re.compile(
-    r"(?<=.)<\d+\.\d+\.\d+>\Z", re.DOTALL
-)  # a habit of some: a table's name has its owner's
+# A habit of some: the name of a table has its owner's pid.
+_PID_AT_THE_END: Final = re.compile(r"(?<=.)<\d+\.\d+\.\d+>\Z", re.DOTALL)
 _NAMED_IN_A_REFUSAL: Final = 5
 _ID_DIGITS: Final = 16
 
@@ -43,7 +42,7 @@ class Policy:
 
     def allows(self, application: str | None) -> bool:
         """Tell whether children of this application may be restarted; None is what belongs to none."""
-        if application is None or application in self.denied_applications:
+        if application is None or application in self.denied_applications or application in NEVER_RESTARTED:
             return False
         return application in self.applications if self.applications else application not in PLATFORM_APPLICATIONS
 
