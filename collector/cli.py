@@ -15,6 +15,7 @@ from collector.client import ClientError
 from collector.flags import with_settings
 from collector.load import describe, load_cookie, load_settings
 from collector.logs import set_up_logging
+from collector.render.parts import printable
 from collector.settings import Settings, SettingsError
 from collector.version import VERSION
 
@@ -67,7 +68,7 @@ def _root(
 
 def _fail(error: Exception, status: int) -> NoReturn:
     for line in str(error).splitlines():
-        sys.stderr.write(f"beamwarden: {line}\n")
+        sys.stderr.write(f"beamwarden: {printable(line)}\n")
     sys.exit(status)
 
 

@@ -41,11 +41,16 @@ class ClientError(Exception):
 
 
 class ProblemAnswer(ClientError):
-    """The collector answered with a problem; ``content`` is all of it."""
+    """The collector answered with a problem of this status; ``content`` is all of it."""
 
-    def __init__(self, message: str, content: bytes) -> None:
+    def __init__(self, message: str, status: int, content: bytes) -> None:
+        self.status = status
         self.content = content
         super().__init__(message)
+
+
+class NotHeard(ClientError):
+    """It was sent, and there is no answer: whether it was heard is not known."""
 
 
 class AskAgain(ClientError):
@@ -126,7 +131,7 @@ class Collector:
     def post(self, below_node: str, body: BaseModel, model: type[_Model], key: str | None = None) -> _Model:
         """Ask for something to be done; with a ``key`` the same request is not done twice. Raises `ClientError`.
 
-        A refusal is `ProblemAnswer`.
+        A refusal is `ProblemAnswer`, and `NotHeard` when it may have been done all the same.
         """
         return self._request(
             "POST",
@@ -179,7 +184,8 @@ class Collector:
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
             raise ClientError(f"{self.url} is no URL: {error}") from None
         except httpx.HTTPError as error:
-            raise ClientError(
+            is_sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+            raise (NotHeard if is_sent else ClientError)(
                 f"no collector answers at {self.url} ({error}). Start one with 'beamwarden serve', name one with "
                 "--url, or ask a node itself with --node and --cookie-file"
             ) from None
@@ -190,7 +196,7 @@ class Collector:
         except ValidationError:
             raise ClientError(f"what answers at {url} is no collector (HTTP {answer.status_code})") from None
         if method != "GET":
-            raise ProblemAnswer(problem.detail + _hint(problem), answer.content)
+            raise ProblemAnswer(problem.detail + _hint(problem), answer.status_code, answer.content)
         if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
             raise AskAgain(problem.detail, _seconds(answer.headers.get("Retry-After")))
         raise ClientError(problem.detail + _hint(problem))

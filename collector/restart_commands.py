@@ -16,7 +16,14 @@ from agent.actions.guards import Guard
 from collector.client import Collector, Direct
 from collector.render.parts import printable
 from collector.render.restarts import plan_facts
-from collector.restarting import LocalOperator, Operator, RefusedByGuards, RemoteOperator
+from collector.restarting import (
+    LocalOperator,
+    LostSight,
+    Operator,
+    RefusedByGuards,
+    RefusedWithoutPlan,
+    RemoteOperator,
+)
 from collector.restarts.models import RestartAnswer, RestartRequest, RestartState
 from collector.settings import SettingsError
 from collector.showing import finding, make_console, query_of
@@ -87,7 +94,14 @@ def restart(  # noqa: PLR0913  # as many as it has options
         raise SettingsError("--json asks nothing: add --yes to restart, or --dry-run to see the plan")
     if yes and not dry_run and not reason.strip():
         raise SettingsError("--yes: say why with --reason, for whoever reads the journal")
-    sys.exit(_plan_and_do(operator, request, _Asking(is_dry_run=dry_run, is_agreed=yes, until_held=wait, is_json=json)))
+    try:
+        ended = _plan_and_do(
+            operator, request, _Asking(is_dry_run=dry_run, is_agreed=yes, until_held=wait, is_json=json)
+        )
+    except RefusedWithoutPlan as refused:
+        sys.stderr.write(f"beamwarden: {printable(str(refused))}\n")
+        ended = Exit.REFUSED
+    sys.exit(ended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +114,14 @@ class _Asking:
     is_json: bool
 
 
-def _plan_and_do(operator: Operator, request: RestartRequest, asking: _Asking) -> Exit | None:
+def _plan_and_do(operator: Operator, request: RestartRequest, asking: _Asking) -> Exit:
     console = make_console()
     if asking.is_dry_run:
         plan = operator.plan(request)
         _print(plan) if asking.is_json else console.print(plan_facts(plan, request))
         return Exit.UP if plan.allowed else Exit.REFUSED
-    if asking.is_agreed:  # also what would be refused is asked for: the journal has it then
-        return _do(console, operator, request, asking)
+    if asking.is_agreed:
+        return _do(console, operator, _show_first(console, operator, request, asking), asking) or Exit.REFUSED
     while True:
         plan = operator.plan(request)
         console.print(plan_facts(plan, request))
@@ -120,20 +134,46 @@ def _plan_and_do(operator: Operator, request: RestartRequest, asking: _Asking) -
         console.print(Text("\nThat is not so any more. As it is now:\n", "yellow"))
 
 
+def _show_first(console: Console, operator: Operator, request: RestartRequest, asking: _Asking) -> RestartRequest:
+    """Show the plan also to who has agreed before, and hold on to it. What is refused is asked for all the same."""
+    if asking.is_json:
+        return request
+    plan = operator.plan(request)
+    if not plan.allowed:  # asked for, it comes back as it is now, and the journal has who wanted it
+        return request
+    console.print(plan_facts(plan, request))
+    return request.model_copy(update={"plan_id": plan.plan_id})
+
+
 def _do(console: Console, operator: Operator, request: RestartRequest, asking: _Asking) -> Exit | None:
     """Restart, and show what became of it. None: nothing was done, since the plan is not true any more."""
+    begun: list[RestartAnswer] = []
+
+    def tell(told: RestartAnswer) -> None:
+        begun.append(told)
+        _tell(console, told, asking)
+
     try:
-        answer = operator.restart(request, lambda told: _tell(console, told, asking), until_held=asking.until_held)
+        answer = operator.restart(request, tell, until_held=asking.until_held)
     except RefusedByGuards as refused:
-        if request.plan_id is not None and any(one.guard == Guard.PLAN_CHANGED for one in refused.refusals):
+        is_changed = any(one.guard == Guard.PLAN_CHANGED for one in refused.refusals)
+        if is_changed and not asking.is_agreed:
             return None
         _print(refused.plan) if asking.is_json else console.print(plan_facts(refused.plan, request))
         return Exit.REFUSED
+    except LostSight as lost:
+        sys.stderr.write(f"beamwarden: {printable(str(lost))}. `beamwarden audit` says it when it is known\n")
+        return Exit.UNKNOWN
     except KeyboardInterrupt:
-        console.print("\nNot waiting any more. On the node it goes on; `beamwarden audit` says how it ended.")
+        what = "On the node it goes on" if begun else "Whether it has begun is not known"
+        sys.stderr.write(f"\nNot waiting any more. {what}; `beamwarden audit` says how it ended.\n")
         return Exit.UNKNOWN
     _print(answer) if asking.is_json else console.print(Text(printable_lines(answer.text)))
-    return Exit.DOWN if answer.held is False else _EXITS.get(answer.state, Exit.UNKNOWN)
+    if answer.held is False:
+        return Exit.DOWN
+    if asking.until_held and answer.held is None and answer.state is RestartState.DONE:
+        return Exit.UNKNOWN
+    return _EXITS.get(answer.state, Exit.UNKNOWN)
 
 
 def _ask(console: Console, request: RestartRequest) -> RestartRequest:
@@ -144,13 +184,17 @@ def _ask(console: Console, request: RestartRequest) -> RestartRequest:
         if not typer.confirm("\nDo it?", default=False):
             console.print("Nothing was done.")
             sys.exit(Exit.REFUSED)
-        reason = request.reason
-        while not reason.strip():
-            reason = typer.prompt("Why (for the journal)")
+        while not request.reason.strip():
+            try:
+                request = query_of(
+                    RestartRequest, **request.model_dump() | {"reason": typer.prompt("Why (for the journal)")}
+                )
+            except SettingsError as error:
+                console.print(Text(printable_lines(str(error)), "red"))
     except typer.Abort:
         console.print("\nNothing was done.")
         sys.exit(Exit.REFUSED)
-    return request.model_copy(update={"reason": reason})
+    return request
 
 
 def _tell(console: Console, told: RestartAnswer, asking: _Asking) -> None:

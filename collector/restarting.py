@@ -9,7 +9,7 @@ import secrets
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, TypeVar
 
 from pydantic import ValidationError
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from agent import preflight
 from agent.errors import AgentError
 from agent.session import Session, connect
-from collector.client import ClientError, Collector, Direct, ProblemAnswer
+from collector.client import ClientError, Collector, Direct, NotHeard, ProblemAnswer
 from collector.journal import Journal
 from collector.journal_log import print_entry
 from collector.journal_schema import JournalError
@@ -36,10 +36,21 @@ from collector.restarts.rules import rules_of
 from collector.restarts.runner import KeyReused, Refused, Restarts
 
 POLL_SECONDS: Final = 0.5
-MAX_SILENCE_SECONDS: Final = 30.0  # of a collector that does not answer while a restart is under way
+MAX_SILENCE_SECONDS: Final = 30.0  # of a collector or a node that does not answer while a restart is under way
+
+# By the collector's gate: who may not act is not answered by a guard, and nothing was done either.
+_REFUSALS: Final = frozenset({401, 403, 409, 429})
 
 _T = TypeVar("_T")
 _Model = TypeVar("_Model", PlanAnswer, RestartAnswer)
+
+
+class RefusedWithoutPlan(ClientError):
+    """It was refused before anything was planned: by the collector's gate, or for lack of a journal."""
+
+
+class LostSight(ClientError):
+    """It has begun, and what became of it is not known."""
 
 
 class RefusedByGuards(Exception):
@@ -86,7 +97,7 @@ class RemoteOperator:
         self, request: RestartRequest, tell: Callable[[RestartAnswer], None], *, until_held: bool
     ) -> RestartAnswer:
         """Restart, and return what became of it. Raises `ClientError` and `RefusedByGuards`."""
-        begun = self._post(request, RestartAnswer, secrets.token_hex(16))
+        begun = self._begin(request)
         tell(begun)
         is_told = False
         answer, answered_at = begun, time.monotonic()
@@ -94,13 +105,30 @@ class RemoteOperator:
             time.sleep(POLL_SECONDS)
             try:
                 answer, answered_at = self.collector.get(f"/restarts/{begun.id}", RestartAnswer), time.monotonic()
-            except ClientError:
+            except ClientError as error:
                 if time.monotonic() - answered_at > MAX_SILENCE_SECONDS:
-                    raise
+                    raise LostSight(f"what became of the restart {begun.id} is not known: {error}") from None
             if answer.is_watched and not is_told:
                 tell(answer)
                 is_told = True
         return answer
+
+    def _begin(self, request: RestartRequest) -> RestartAnswer:
+        """Ask for it until there is an answer; by its key it is done once, however often it is asked for."""
+        key, asked_at = secrets.token_hex(16), time.monotonic()
+        may_have_begun = False
+        while True:
+            try:
+                return self._post(request, RestartAnswer, key)
+            except (ProblemAnswer, RefusedWithoutPlan):
+                raise
+            except ClientError as error:
+                may_have_begun = may_have_begun or isinstance(error, NotHeard)
+                if not may_have_begun:
+                    raise
+                if time.monotonic() - asked_at > MAX_SILENCE_SECONDS:
+                    raise LostSight(f"whether the restart has begun is not known: {error}") from None
+            time.sleep(POLL_SECONDS)
 
     def _post(self, request: RestartRequest, model: type[_Model], key: str | None = None) -> _Model:
         try:
@@ -109,7 +137,8 @@ class RemoteOperator:
             try:
                 raise RefusedByGuards(RefusalProblem.model_validate_json(problem.content).plan) from None
             except ValidationError:  # it is another problem
-                raise problem from None
+                is_refusal = problem.status in _REFUSALS or b"urn:beamwarden:journal-not-writable" in problem.content
+                raise (RefusedWithoutPlan(str(problem)) if is_refusal else problem) from None
 
 
 @dataclass(slots=True)
@@ -157,11 +186,13 @@ class LocalOperator:
             return asyncio.run(self._with_journal(work, watch=watch))
         except Refused as refused:
             raise RefusedByGuards(refused.plan) from None
-        except (AgentError, NotThere, SeveralMeant, KeyReused, JournalError, JournalUnwritable) as error:
+        except JournalUnwritable as error:
+            raise RefusedWithoutPlan(f"no action runs that cannot be written down: {error}") from None
+        except (AgentError, NotThere, SeveralMeant, KeyReused, JournalError) as error:
             raise ClientError(str(error)) from None
 
     async def _with_journal(self, work: Callable[[Restarts], Awaitable[_T]], *, watch: bool) -> _T:
-        rules = rules_of(self.direct.settings, is_watched=watch)
+        rules = replace(rules_of(self.direct.settings, is_watched=watch), give_up_seconds=MAX_SILENCE_SECONDS)
         async with Journal(journal_path(self.direct.settings, os.environ), print_entry) as journal:
             restarts = Restarts(self, journal, rules)
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Final
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response
 
@@ -67,7 +68,7 @@ async def post_restart(
     node: Node,
     restarts: OfNode,
     wanted: RestartRequest,
-    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> PlanAnswer | RestartAnswer:
     """Say what a restart would do, or do it: the child is ended and started on the node in one step."""
     if wanted.dry_run:
@@ -76,7 +77,7 @@ async def post_restart(
         raise ProblemError(HTTPStatus(422), "reason-missing", "reason: say why, for whoever reads the journal")
     begun = await restarts.begin(wanted, request.state.principal.name, idempotency_key)
     response.status_code = HTTPStatus.ACCEPTED
-    response.headers["Location"] = f"{PREFIX}/nodes/{node.name}/restarts/{begun.id}"
+    response.headers["Location"] = f"{PREFIX}/nodes/{quote(node.name, safe='@')}/restarts/{begun.id}"
     return begun
 
 
@@ -123,7 +124,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(JournalError)
     def _journal(_request: Request, error: JournalError) -> ProblemResponse:
-        return respond(ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "journal", str(error)))
+        return respond(ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "no-journal", str(error)))
 
     @app.exception_handler(AgentError)
     def _agent(request: Request, error: AgentError) -> ProblemResponse:

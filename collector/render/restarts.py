@@ -19,11 +19,11 @@ _TABLES = 10
 def plan_facts(plan: PlanAnswer, request: RestartRequest) -> RenderableType:
     """Show what would happen, what would be lost, and what stands against it."""
     name = plan.child.id if plan.child else request.child
-    instance = f", instance {plan.node.instance_id}" if plan.node.instance_id else ""
+    instance = f", instance {printable(plan.node.instance_id)}" if plan.node.instance_id else ""
     head = Text.assemble(
         (f"{'Start' if plan.action == 'start' else 'Restart'} {printable(name)}", "bold"),
         f" on {printable(plan.node.name)}{instance}",
-        (f"   plan {plan.plan_id}", "dim"),
+        (f"   plan {printable(plan.plan_id)}", "dim"),
     )
     facts = facts_table()
     if plan.supervisor is not None:
@@ -37,7 +37,7 @@ def plan_facts(plan: PlanAnswer, request: RestartRequest) -> RenderableType:
     if plan.next_step is not None:
         step = plan.next_step
         todo = f": {step.command}" if step.command else ""
-        facts.add_row("if that does not help", Text(f"{printable(step.supervisor)}{todo} ({printable(step.detail)})"))
+        facts.add_row("if that does not help", Text(printable(f"{step.supervisor}{todo} ({step.detail})")))
     return Group(head, Text(), facts, *_verdict(plan, request))
 
 
@@ -45,7 +45,9 @@ def _supervisor(one: PlanSupervisor) -> Text:
     text = Text(printable(f"{one.name or 'unnamed'} {one.pid}"))
     if one.strategy is not None:
         left = "not known how many" if one.budget_left is None else f"{one.budget_left} of {one.intensity}"
-        text.append(f"  {one.strategy}, {left} restarts left in {one.period_seconds} s; this uses none", "dim")
+        text.append(
+            f"  {printable(one.strategy)}, {left} restarts left in {one.period_seconds} s; this uses none", "dim"
+        )
     return text
 
 
@@ -91,12 +93,12 @@ def _verdict(plan: PlanAnswer, request: RestartRequest) -> Iterator[RenderableTy
     refusals = facts_table()
     for one in plan.refusals:
         again = f" (again in {one.retry_after_seconds} s)" if one.retry_after_seconds else ""
-        refusals.add_row(Text(one.guard, "red"), Text(printable(one.detail) + again))
+        refusals.add_row(Text(printable(one.guard), "red"), Text(printable(one.detail) + again))
     yield refusals
     if plan.child is not None and {one.guard for one in plan.refusals} <= {"data-loss", "children-lost"}:
         yield Text()
         yield Text("If all of that may be lost:")
-        yield Text(f"  {accepting(plan.child, request)}", "bold")
+        yield Text(f"  {printable(accepting(plan.child, request))}", "bold")
 
 
 def accepting(child: PlanChild, request: RestartRequest) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -14,6 +15,7 @@ from collector.restarts.models import GuardRefusal, RestartAnswer, RestartState,
 from collector.restarts.text import describe
 
 ACTIONS: Final = frozenset({"restart", "start"})
+WATCHER_LATE_SECONDS: Final = 60.0  # by which a watcher that lives may be late
 CLOSING: Final = frozenset({Kind.OUTCOME, Kind.RECONCILED})
 
 
@@ -66,7 +68,7 @@ def answer_of(entries: Sequence[Entry]) -> RestartAnswer:
         refusals=[GuardRefusal.model_validate(each) for each in _list(first.body, "refusals")],
         verdict=None if verdict is None else Verdict.model_validate(verdict),
         is_watched=closing is not None and watched is None and bool(closing.body.get("is_watched")),
-        held=None if watched is None else bool(watched.body.get("held")),
+        held=_optional_truth(watched),
         text="",
     )
     found_out = None if closing is None else _optional_text(closing.body, "found")
@@ -100,9 +102,34 @@ def open_intents(entries: Iterable[Entry]) -> list[Entry]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class LeftWatch:
+    """A watch that is over by its time, and of which nobody has told the end."""
+
+    intent: Entry
+    ended_at: datetime
+    pid: str | None
+
+
+def left_watches(entries: Iterable[Entry], now: datetime) -> list[LeftWatch]:
+    """Return the watches whose watcher was ended before it could tell."""
+    found: list[LeftWatch] = []
+    for action in group(entries):
+        outcome = next((entry for entry in action if entry.kind is Kind.OUTCOME), None)
+        if outcome is None or any(entry.kind is Kind.WATCHED for entry in action):
+            continue
+        seconds, verdict = outcome.body.get("watch_seconds"), outcome.body.get("verdict")
+        if not (outcome.body.get("is_watched") and isinstance(seconds, int | float) and isinstance(verdict, Mapping)):
+            continue
+        if (now - outcome.at).total_seconds() > seconds + WATCHER_LATE_SECONDS:
+            found.append(LeftWatch(action[0], outcome.at, _optional_text(verdict, "pid_now")))
+    return found
+
+
 def past_of(entries: Iterable[Entry], supervisor: str, child: str, now: datetime) -> Past:
     """Return what the guards have to know. Actions that changed nothing count for nothing.
 
+    One that left the child down asks for no patience with the child: there is nothing to wait for.
     ``blocker`` is who had the child's name when its last start failed; whether it is still there is not known here.
     """
     on_child: float | None = None
@@ -117,14 +144,20 @@ def past_of(entries: Iterable[Entry], supervisor: str, child: str, now: datetime
         ago_seconds = (now - first.at).total_seconds()
         on_node.append(ago_seconds)
         if (first.body.get("supervisor"), first.body.get("child")) == (supervisor, child):
-            on_child = ago_seconds
+            on_child = None if state is RestartState.FAILED else ago_seconds
             blocker = None if closing is None else _optional_text(closing.body, "blocker")
     return Past(on_child, tuple(on_node), blocker)
 
 
 def with_key(entries: Iterable[Entry], key: str) -> Entry | None:
-    """Return the intent or refusal that was asked for with this Idempotency-Key."""
-    return next((entry for entry in entries if entry.body.get("idempotency_key") == key), None)
+    """Return the intent that was written for this Idempotency-Key.
+
+    A refusal is none: nothing was done, and whoever waits as ``Retry-After`` says comes again with the same key.
+    """
+    return next(
+        (one for one in entries if one.kind is Kind.INTENT and one.body.get("idempotency_key") == key),
+        None,
+    )
 
 
 def _text(body: Mapping[str, Json], name: str) -> str:
@@ -134,6 +167,11 @@ def _text(body: Mapping[str, Json], name: str) -> str:
 def _optional_text(body: Mapping[str, Json], name: str) -> str | None:
     value = body.get(name)
     return value if isinstance(value, str) else None
+
+
+def _optional_truth(watched: Entry | None) -> bool | None:
+    value = None if watched is None else watched.body.get("held")
+    return value if isinstance(value, bool) else None
 
 
 def _list(body: Mapping[str, Json], name: str) -> Sequence[Json]:

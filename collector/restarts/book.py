@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from collector.restarts.planning import Planned
 
 REMEMBERED_HOURS: Final = 24.0  # for which earlier actions and Idempotency-Keys count
 OPEN_DAYS: Final = 7.0  # for which the end of an intent is looked for; after that nobody can tell any more
+MAX_READ: Final = 10_000  # entries, to find the latest actions among them
 MAX_JOURNALLED: Final = 20  # names, tables and children of a plan each: what a post-mortem reads
 
 _LOG: Final = logging.getLogger(__name__)
@@ -44,8 +46,8 @@ class TooSoon(Exception):
         super().__init__()
 
 
-class ClosedMeanwhile(Exception):
-    """The end of an action is known already."""
+class ToldMeanwhile(Exception):
+    """What was found out of an action is known already."""
 
 
 class Book:
@@ -85,8 +87,13 @@ class Book:
             Kind.REFUSED, action_id=action_id, node=self._node, body={**body, "refusals": refusals}
         )
 
-    async def follow(self, kind: Kind, intent: Entry, body: Mapping[str, Json]) -> None:
-        """Write what follows an intent. If it cannot be written the log has it, and the next start looks it up."""
+    async def follow(
+        self, kind: Kind, intent: Entry, body: Mapping[str, Json], guard: Callable[[Reader], None] | None = None
+    ) -> bool:
+        """Write what follows an intent. If it cannot be written the log has it, and the next start looks it up.
+
+        False: with a ``guard`` of `unless_told`, it was told already.
+        """
         about = {name: intent.body.get(name) for name in ("action", "who", "supervisor", "child")}
         try:
             await self._journal.append(
@@ -94,12 +101,14 @@ class Book:
                 action_id=intent.action_id,
                 node=intent.node,
                 body={**about, **body},
-                guard=_need_open(intent) if kind is Kind.RECONCILED else None,
+                guard=guard,
             )
-        except ClosedMeanwhile:
+        except ToldMeanwhile:
             _LOG.debug("whoever began %s has told its end", intent.action_id)
+            return False
         except JournalError as error:
             _LOG.error("the end of %s is not in the journal: %s", intent.action_id, error, extra={"entry": dict(body)})
+        return True
 
     async def find(self, action_id: str) -> RestartAnswer | None:
         """Tell one action; None when there is none of this node with that id."""
@@ -111,9 +120,14 @@ class Book:
 
     async def latest(self, limit: int) -> RestartsAnswer:
         """Tell the latest actions on this node, the newest first."""
-        # One has three entries at the most; a limit in the middle of one would take its end for all of it.
-        entries = await self._journal.read(lambda reader: reader.entries(node=self._node, limit=4 * limit))
-        actions = account.group(entries)
+        # One has few entries; but between them stand requests that were refused, as many as somebody has made.
+        read = 8 * limit
+        while True:
+            entries = await self._read_newest(read)
+            actions = account.group(entries)
+            if len(actions) >= limit or len(entries) < read or read >= MAX_READ:
+                break
+            read *= 8
         return RestartsAnswer(restarts=[account.answer_of(action) for action in reversed(actions)][:limit])
 
     async def open_intents(self) -> list[Entry]:
@@ -122,6 +136,17 @@ class Book:
         return account.open_intents(
             await self._journal.read(lambda reader: reader.entries(node=self._node, since=since))
         )
+
+    async def left_watches(self) -> list[account.LeftWatch]:
+        """Return the watches whose watcher was ended before it could tell."""
+        now = datetime.now(UTC)
+        entries = await self._journal.read(
+            lambda reader: reader.entries(node=self._node, since=now - timedelta(days=OPEN_DAYS))
+        )
+        return account.left_watches(entries, now)
+
+    async def _read_newest(self, limit: int) -> list[Entry]:
+        return await self._journal.read(lambda reader: reader.entries(node=self._node, limit=limit))
 
     async def with_key(self, key: str) -> Entry | None:
         """Return what was asked for with an Idempotency-Key within the last day."""
@@ -156,15 +181,32 @@ def intent_body(request: RestartRequest, planned: Planned, who: str, key: str | 
         "accept_lost_children": request.accept_lost_children,
         "asked_for": request.child,
         "idempotency_key": key,
+        "request_digest": digest_of(request, who),
     }
 
 
-def _need_open(intent: Entry) -> Callable[[Reader], None]:
-    """Make the guard against a second end: what is found out is worth less than what was told."""
+def body_without_plan(request: RestartRequest, who: str) -> dict[str, Json]:
+    """Return what the journal keeps of a request for something that is not there."""
+    return {
+        "action": "restart",
+        "who": who,
+        "reason": request.reason,
+        "supervisor": request.supervisor,
+        "child": request.child,
+    }
+
+
+def digest_of(request: RestartRequest, who: str) -> str:
+    """Return what is the same for two requests only if the same person asks for the same."""
+    return hashlib.sha256(f"{who}\n{request.model_dump_json()}".encode(errors="replace")).hexdigest()
+
+
+def unless_told(intent: Entry, *kinds: Kind) -> Callable[[Reader], None]:
+    """Make the guard for what was found out: it is worth less than what was told by whoever did it."""
 
     def check(reader: Reader) -> None:
-        if not account.open_intents(reader.entries(action_id=intent.action_id, node=intent.node)):
-            raise ClosedMeanwhile(intent.action_id)
+        if reader.entries(action_id=intent.action_id, node=intent.node, kinds=kinds):
+            raise ToldMeanwhile(intent.action_id)
 
     return check
 

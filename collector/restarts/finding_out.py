@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from agent.actions.restart import holder
@@ -14,6 +15,7 @@ from agent.restarting import NoFacts, RestartFacts
 from agent.supervision import ChildState
 from agent.terms import TRUE, Pid, Term
 from collector.journal_chain import Entry
+from collector.restarts.account import LeftWatch
 from collector.restarts.models import RestartState
 from collector.restarts.planning import LOOK_SECONDS, Connection, NotThere, SeveralMeant, look
 
@@ -91,6 +93,22 @@ async def watch(
     if trouble is not None:
         return Held(held=None, text=f"not known, the node does not answer: {trouble}")
     return Held(held=True, text=f"the same process runs after {seconds / 60:g} minutes")
+
+
+async def look_whether_it_held(connection: Connection, left: LeftWatch) -> Held:
+    """Look late at what nobody has watched to the end: the same process tells that it held. Raises `AgentError`."""
+    minutes = (datetime.now(UTC) - left.ended_at).total_seconds() / 60
+    if left.intent.body.get("creation") != connection.peer.creation:
+        return Held(held=None, text="nobody watched it to the end, and the node was started anew since")
+    supervisor, child = str(left.intent.body.get("supervisor") or ""), str(left.intent.body.get("child") or "")
+    try:
+        facts = await look(connection, supervisor, child)
+    except (NotThere, SeveralMeant) as error:
+        return Held(held=None, text=f"nobody watched it to the end, and now {error}")
+    if isinstance(facts, RestartFacts) and facts.pid is not None and facts.pid == left.pid:
+        return Held(held=True, text=f"the same process runs after {minutes:.0f} minutes, looked at only then")
+    now = f"it runs as {facts.pid}" if isinstance(facts, RestartFacts) and facts.pid else "it does not run"
+    return Held(held=None, text=f"nobody watched it to the end, and {now} after {minutes:.0f} minutes")
 
 
 async def _is_alive(connection: Connection, pid: Pid) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -19,11 +20,21 @@ from agent.errors import AgentError
 from agent.restarting import RestartFacts
 from collector.journal import Journal
 from collector.journal_chain import Entry, Json, Kind
+from collector.journal_schema import JournalError
 from collector.models import NodeReference
 from collector.restarts import account, finding_out, planning
-from collector.restarts.book import AskedBefore, Book, TooSoon, intent_body
+from collector.restarts.book import (
+    AskedBefore,
+    Book,
+    JournalUnwritable,
+    TooSoon,
+    body_without_plan,
+    digest_of,
+    intent_body,
+    unless_told,
+)
 from collector.restarts.models import GuardRefusal, PlanAnswer, RestartAnswer, RestartRequest, RestartState
-from collector.restarts.planning import Connection, Planned
+from collector.restarts.planning import Connection, NotThere, Planned, SeveralMeant
 from collector.restarts.service_health import service_health
 
 MAX_WAIT_SECONDS: Final = 3_600.0  # for a shutdown that nothing limits; the worker goes on, and is looked up later
@@ -61,6 +72,7 @@ class Rules:
     retries: int = DEFAULT_RETRIES
     watch_seconds: float = DEFAULT_WATCH_MINUTES * 60
     service_url: str = DEFAULT_SERVICE_URL
+    give_up_seconds: float = math.inf  # for what became of a restart that we lost sight of; it stays open then
 
 
 class Refused(Exception):
@@ -86,32 +98,59 @@ class Restarts:
         self.durations: dict[str, tuple[int, float]] = {}  # of each action how many have ended, and their seconds
         self._site = site
         self._rules = rules
+        self._beginning: set[str] = set()
         self._under_way: dict[str, asyncio.Task[None]] = {}
 
     async def plan(self, request: RestartRequest) -> PlanAnswer:
-        """Plan, and change nothing. Raises `NotThere` and `SeveralMeant` (planning), `AgentError`, `JournalError`."""
-        return (await self._plan(await self._site.connection(), request)).answer
+        """Plan, and change nothing. Raises `NotThere` and `SeveralMeant` (planning), and `AgentError`."""
+        trouble, entries = None, []
+        try:
+            await self.book.need_writable()
+            entries = await self.book.recent()
+        except (JournalUnwritable, JournalError) as error:
+            trouble = Refusal(Guard.JOURNAL, f"what is done could not be written down: {error}")
+        answer = (await self._plan(await self._site.connection(), request, entries)).answer
+        if trouble is None:
+            return answer
+        refusals = [*answer.refusals, GuardRefusal.of(trouble)]
+        return answer.model_copy(update={"allowed": False, "refusals": refusals})
 
     async def begin(self, request: RestartRequest, who: str, key: str | None = None) -> RestartAnswer:
         """Begin a restart, whose intent is on disk when this returns; `wait` waits for its end.
 
         Raises what `plan` does, `Refused`, `KeyReused` and `JournalUnwritable` (book).
         """
+        action_id = secrets.token_hex(6)
+        self._beginning.add(action_id)
+        try:
+            return await self._begin(action_id, request, who, key)
+        except JournalError as error:
+            raise JournalUnwritable(str(error)) from None
+        finally:
+            self._beginning.discard(action_id)
+
+    async def _begin(self, action_id: str, request: RestartRequest, who: str, key: str | None) -> RestartAnswer:
         await self.book.need_writable()
         if key is not None and (before := await self.book.with_key(key)) is not None:
-            return await self._again(before, request)
+            return await self._again(before, request, who)
         connection = await self._site.connection()
-        planned = await self._plan(connection, request)
+        try:
+            planned = await self._plan(connection, request, await self.book.recent())
+        except (NotThere, SeveralMeant) as error:
+            refusal: Json = {"guard": "not-found", "detail": str(error), "retry_after_seconds": None}
+            await self.book.refuse(action_id, body_without_plan(request, who), [refusal])
+            self.outcomes["restart", RestartState.REFUSED] += 1
+            raise
         if request.plan_id is not None and request.plan_id != planned.plan.id:
             planned = _changed(planned, request.plan_id)
-        action_id, body = secrets.token_hex(6), intent_body(request, planned, who, key)
+        body = intent_body(request, planned, who, key)
         facts = planned.plan.facts
         if planned.plan.refusals or not isinstance(facts, RestartFacts):
             raise await self._refuse(action_id, planned, body, planned.plan.refusals)
         try:
             intent = await self.book.intend(action_id, planned, body)
         except AskedBefore as before_us:
-            return await self._again(before_us.entry, request)
+            return await self._again(before_us.entry, request, who)
         except TooSoon as soon:
             raise await self._refuse(action_id, planned, body, soon.refusals) from None
         task = asyncio.create_task(self._run(connection, facts, intent), name=f"restart {action_id}")
@@ -127,11 +166,19 @@ class Restarts:
 
     async def close_open_intents(self) -> bool:
         """Find out, once, what became of intents without an end. False: some are running on the node still."""
-        left = [one for one in await self.book.open_intents() if one.action_id not in self._under_way]
-        if not left:
+        left = [one for one in await self.book.open_intents() if not self._is_here(one.action_id)]
+        watches = [one for one in await self.book.left_watches() if not self._is_here(one.intent.action_id)]
+        if not left and not watches:
             return True
         connection = await self._site.connection()
+        for one in watches:
+            held = await finding_out.look_whether_it_held(connection, one)
+            body: dict[str, Json] = {"held": held.held, "found": held.text}
+            await self.book.follow(Kind.WATCHED, one.intent, body, unless_told(one.intent, Kind.WATCHED))
         return all([await self._find_out(connection, intent) for intent in left])
+
+    def _is_here(self, action_id: str) -> bool:
+        return action_id in self._under_way or action_id in self._beginning
 
     async def close(self) -> None:
         """Let go of what is under way here: on the node it goes on."""
@@ -140,9 +187,8 @@ class Restarts:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _plan(self, connection: Connection, request: RestartRequest) -> Planned:
-        health = await service_health(self._rules.service_url)
-        entries, now = await self.book.recent(), datetime.now(UTC)
+    async def _plan(self, connection: Connection, request: RestartRequest, entries: Sequence[Entry]) -> Planned:
+        health, now = await service_health(self._rules.service_url), datetime.now(UTC)
         node = NodeReference(
             name=self._site.name, creation=connection.peer.creation, instance_id=self._site.instance_id
         )
@@ -163,9 +209,9 @@ class Restarts:
         self.outcomes[planned.plan.action, RestartState.REFUSED] += 1
         return Refused(planned.answer.model_copy(update={"allowed": False, "refusals": told}), refusals, action_id)
 
-    async def _again(self, before: Entry, request: RestartRequest) -> RestartAnswer:
+    async def _again(self, before: Entry, request: RestartRequest, who: str) -> RestartAnswer:
         """Answer a request that was made before with what became of it then."""
-        if (before.body.get("asked_for"), before.body.get("reason")) != (request.child, request.reason):
+        if before.body.get("request_digest") != digest_of(request, who):
             raise KeyReused(f"this Idempotency-Key was used for another request, {before.action_id}: take a new one")
         answer = await self.book.find(before.action_id)
         assert answer is not None
@@ -202,10 +248,11 @@ class Restarts:
                     "found": "what the plan stands on changed at the last moment: plan again"
                 }
         before = intent.body.get("plan")
+        health = before.get("service_health") if isinstance(before, Mapping) else None
         verdict = account.judge(
             facts,
             report,
-            health_before=str(before.get("service_health")) if isinstance(before, Mapping) else None,
+            health_before=health if isinstance(health, str) else None,
             health_after=await service_health(self._rules.service_url),
         )
         state = RestartState.DONE if verdict.is_up else RestartState.FAILED
@@ -213,10 +260,12 @@ class Restarts:
             "verdict": verdict.model_dump(mode="json"),
             "blocker": report.pid if report.start is Start.ALREADY_STARTED else None,
             "is_watched": state is RestartState.DONE and self._rules.watch_seconds > 0 and report.after is not None,
+            "watch_seconds": self._rules.watch_seconds,
         }
 
     async def _look_until_it_ended(self, intent: Entry) -> None:
-        while True:
+        lost_at = time.monotonic()
+        while time.monotonic() - lost_at < self._rules.give_up_seconds:
             try:
                 if await self._find_out(await self._site.connection(), intent):
                     return
@@ -235,11 +284,13 @@ class Restarts:
     async def _close(
         self, kind: Kind, intent: Entry, state: RestartState, body: Mapping[str, Json], seconds: float
     ) -> None:
+        guard = unless_told(intent, *account.CLOSING) if kind is Kind.RECONCILED else None
+        if not await self.book.follow(kind, intent, {"outcome": state, **body}, guard):
+            return
         action = str(intent.body.get("action"))
         self.outcomes[action, state] += 1
         ended, seconds_so_far = self.durations.get(action, (0, 0.0))
         self.durations[action] = (ended + 1, seconds_so_far + seconds)
-        await self.book.follow(kind, intent, {"outcome": state, **body})
 
     def _ended(self, action_id: str, task: asyncio.Task[None]) -> None:
         self._under_way.pop(action_id, None)

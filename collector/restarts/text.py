@@ -11,18 +11,19 @@ from collector.restarts.models import RestartAnswer, RestartState, Verdict
 ROLLBACK = "gcloud run services update-traffic tai-autonomics --to-revisions PREV_REVISION=100"
 
 _HEADLINES = {
-    RestartState.RUNNING: "RESTART UNDER WAY",
-    RestartState.DONE: "RESTARTED",
-    RestartState.FAILED: "DOWN after a restart that failed",
-    RestartState.NOT_DONE: "NOT RESTARTED, nothing was changed",
-    RestartState.UNKNOWN: "RESTART OF UNKNOWN OUTCOME",
-    RestartState.REFUSED: "RESTART REFUSED, nothing was changed",
+    RestartState.RUNNING: "{} UNDER WAY",
+    RestartState.DONE: "{}ED",
+    RestartState.FAILED: "DOWN, its {} failed",
+    RestartState.NOT_DONE: "NOT {}ED, nothing was changed",
+    RestartState.UNKNOWN: "{} OF UNKNOWN OUTCOME",
+    RestartState.REFUSED: "{} REFUSED, nothing was changed",
 }
 
 
 def describe(told: RestartAnswer, found: str | None, after_watch: str | None) -> str:
     """Put an action into words. ``found`` is what was found out about its end, ``after_watch`` how the watch ended."""
-    return "\n".join(_lines(told, found, after_watch))
+    # A name or a reason with a line of its own could say anything in our name.
+    return "\n".join(" ".join(line.split()) for line in _lines(told, found, after_watch))
 
 
 def command(told: RestartAnswer) -> str:
@@ -33,7 +34,9 @@ def command(told: RestartAnswer) -> str:
 
 def _lines(told: RestartAnswer, found: str | None, after_watch: str | None) -> Iterator[str]:
     below = f" below {told.supervisor}" if told.supervisor else ""
-    yield f"{_HEADLINES[told.state]}: {told.child}{below}, on {told.node}"
+    what = told.action or "restart"
+    headline = _HEADLINES[told.state].format(what if told.state is RestartState.FAILED else what.upper())
+    yield f"{headline}: {told.child}{below}, on {told.node}"
     why = f', because "{told.reason}"' if told.reason else ""
     yield f"asked for by {told.who} at {told.began_at:%Y-%m-%d %H:%M:%S} UTC{why}"
     for refusal in told.refusals:
@@ -49,6 +52,8 @@ def _lines(told: RestartAnswer, found: str | None, after_watch: str | None) -> I
         yield f"it held: {after_watch}" if told.held else f"it did NOT hold: {after_watch}. Roll back: {ROLLBACK}"
     elif told.is_watched:
         yield "whether it holds is being watched"
+    elif after_watch is not None:
+        yield f"whether it held is not known: {after_watch}"
     yield f"action {told.id}" + (f", plan {told.plan_id}" if told.plan_id else "")
 
 
@@ -66,7 +71,8 @@ def _verdict(verdict: Verdict) -> Iterator[str]:
         missing = ", ".join(verdict.names_missing[:10])
         yield f"names {'all back' if not missing else 'missing: ' + missing}"
     if verdict.children_before:
-        yield f"children that may be lost: {verdict.children_before} before, {_known(verdict.children_now)} now"
+        now = _known(verdict.children_now)
+        yield f"children that no restart brings back: {verdict.children_before} before, {now} now"
     if verdict.rows_before:
         yield f"rows in its tables: {verdict.rows_before} before, {_known(verdict.rows_now)} now"
     if verdict.health_before is not None or verdict.health_after is not None:

@@ -187,7 +187,7 @@ async def test_two_sidecars_with_journals_of_their_own_meet_the_lock_on_the_node
         Journal(tmp_path / "b" / "journal.db", lambda _entry: None) as other,
     ):
         sidecars = [Restarts(FakeSite(node), journal, QUICK) for journal in (one, other)]
-        plans = [await sidecar._plan(await sidecar._site.connection(), REQUEST) for sidecar in sidecars]
+        plans = [await sidecar._plan(await sidecar._site.connection(), REQUEST, []) for sidecar in sidecars]
         assert all(plan.plan.is_allowed for plan in plans)
         first = await sidecars[0].begin(REQUEST, "anna")
         await until(lambda: node.lock is not None, "the first has the lock")
