@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Literal, Self, TypeVar
@@ -17,7 +18,7 @@ from agent.probes.memory import Memory
 from agent.probes.statistics import Statistics
 from agent.probes.supervisors import Supervisors
 from agent.probes.system_info import SystemInfo
-from collector.snapshot import Snapshot
+from collector.snapshot import Answered, Snapshot
 
 _Kind = TypeVar("_Kind", bound=Result)
 
@@ -67,7 +68,29 @@ class Answer(BaseModel):
         }
 
 
-class MemoryAnswer(Answer):
+class ProbeAnswer(Answer):
+    """What every answer of probes has."""
+
+    cost_seconds: float = Field(
+        description="For how long it has occupied one scheduler of the node, at the most, as its worker has measured.",
+        examples=[0.0021],
+    )
+    complete: bool = Field(description="Whether nothing was left out.", examples=[True])
+    left_out: list[str] = Field(description="What was left out, and why.", examples=[[]])
+
+    @staticmethod
+    def head_of(snapshot: Snapshot, probes: Iterable[str], left_out: Sequence[str] = ()) -> dict[str, object]:
+        """Return the fields that every such answer has, for the probes that answer it."""
+        outcomes = [snapshot.outcome(probe) for probe in probes]
+        cost_seconds = sum(outcome.cost_seconds for outcome in outcomes if isinstance(outcome, Answered))
+        return Answer.head(snapshot) | {
+            "cost_seconds": round(cost_seconds, 6),
+            "complete": not left_out,
+            "left_out": list(left_out),
+        }
+
+
+class MemoryAnswer(ProbeAnswer):
     """``erlang:memory/0`` in bytes. ``total`` is ``processes`` plus ``system``; the rest are parts of these two."""
 
     total_bytes: int = Field(examples=[48_234_496])
@@ -85,10 +108,10 @@ class MemoryAnswer(Answer):
         """Make the answer of a snapshot. Raises `NoAnswer`."""
         memory = _need(snapshot, Memory, "memory")
         sizes = {f"{kind}_bytes": size_bytes for kind, size_bytes in asdict(memory).items()}
-        return cls.model_validate(Answer.head(snapshot) | sizes)
+        return cls.model_validate(cls.head_of(snapshot, ("memory",)) | sizes)
 
 
-class SystemAnswer(Answer):
+class SystemAnswer(ProbeAnswer):
     """Counts, limits and totals. Null: the node does not know, or its OTP does not tell any more."""
 
     processes: int | None = Field(examples=[412])
@@ -129,7 +152,8 @@ class SystemAnswer(Answer):
         """Make the answer of a snapshot. Raises `NoAnswer`."""
         info = asdict(_need(snapshot, SystemInfo, "system_info"))
         totals = asdict(_need(snapshot, Statistics, "statistics"))
-        return cls.model_validate(Answer.head(snapshot) | totals | info)
+        left_out = [f"{name}: this release does not tell" for name, value in info.items() if value is None]
+        return cls.model_validate(cls.head_of(snapshot, ("system_info", "statistics"), left_out) | totals | info)
 
 
 class SupervisorState(BaseModel):

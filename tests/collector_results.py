@@ -28,9 +28,10 @@ from agent.probes.supervision_tree import Root, SupervisionTree
 from agent.probes.table import FoundTables, Table
 from agent.supervision import Child, ChildState, Counts, Kind, Status, Supervisor
 from collector.freshness import Asker
+from collector.models import ProbeAnswer
 from collector.question import Question
 from collector.snapshot import Answered, Outcome, Snapshot
-from collector.views import AnswerT, ProbeAnswer, QueryT, View
+from collector.views import AnswerT, QueryT, View
 from collector.views.applications import APPLICATIONS, ApplicationsQuery
 from collector.views.binaries import BINARIES, BinariesQuery
 from collector.views.governors import GOVERNOR, GOVERNORS, GovernorQuery, GovernorsQuery

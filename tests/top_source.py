@@ -10,7 +10,7 @@ from typing import Final, TypeVar, cast
 
 from agent.node import Up
 from collector.client import ClientError
-from collector.models import Answer, MemoryAnswer, NodeAnswer, NodeReference, SystemAnswer
+from collector.models import Answer, MemoryAnswer, NodeAnswer, NodeReference, ProbeAnswer, SystemAnswer
 from collector.top import schedule
 from collector.top.schedule import Latest
 from collector.trend import (
@@ -26,7 +26,7 @@ from collector.trend import (
     memory_of,
     table_of,
 )
-from collector.views import AnswerT, ProbeAnswer, QueryT, View
+from collector.views import AnswerT, QueryT, View
 from collector.views.trend import TrendAnswer
 from tests import collector_results as made
 from tests.collector_fakes import CREATION, MOMENT, FakeSession, snapshot

@@ -7,9 +7,8 @@ from typing import Final
 from rich.table import Table
 from rich.text import Text
 
-from collector.models import Answer
+from collector.models import Answer, ProbeAnswer
 from collector.render.listing import Listing, Share
-from collector.views import ProbeAnswer
 
 # Where a process of a behaviour waits for something to do.
 _IDLE_LOOPS: Final = frozenset(

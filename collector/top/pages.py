@@ -11,8 +11,9 @@ from rich.text import Text
 
 from collector.freshness import Asker
 from collector.keeping import KeptSource
+from collector.models import ProbeAnswer
 from collector.render.parts import cell
-from collector.views import AnswerT, ProbeAnswer, QueryT, View
+from collector.views import AnswerT, QueryT, View
 from collector.views.trend import TrendAnswer
 
 ORDER_MARK: Final = "▼"

@@ -12,11 +12,10 @@ from typing import Any, Final
 
 from collector.freshness import PERSON_MAX_AGE_SECONDS, Asker
 from collector.keeping import KeptSource
-from collector.models import Answer, NodeAnswer
+from collector.models import Answer, NodeAnswer, ProbeAnswer
 from collector.top.pages import Look, Subject
 from collector.top.panes import applications, supervisors
 from collector.top.state import State
-from collector.views import ProbeAnswer
 from collector.views.trend import TrendAnswer
 
 DEFAULT_REFRESH_SECONDS: Final = 2.0

@@ -9,13 +9,13 @@ from typing import Final
 
 from rich.text import Text
 
+from collector.models import ProbeAnswer
 from collector.render.parts import format_seconds, printable
 from collector.top import head
 from collector.top.layout import page_lines, rendered_lines
 from collector.top.pages import Page
 from collector.top.schedule import TREND, Known, Latest
 from collector.top.state import PANES, State
-from collector.views import ProbeAnswer
 from collector.views.trend import TrendAnswer
 
 LEAST_WIDTH: Final = 40

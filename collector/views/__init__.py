@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent.errors import ConnectionLost
 from agent.probes import Result
-from collector.models import Answer, NoAnswer
+from collector.models import NoAnswer, ProbeAnswer
 from collector.question import Question
 from collector.settings import Settings
-from collector.snapshot import Answered, Snapshot
+from collector.snapshot import Snapshot
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
@@ -35,17 +35,6 @@ class Query(BaseModel):
         description="Ask the node anew when the answer is older than 5 s; otherwise take what is known, which is asked "
         "anew as often as our share of a scheduler allows.",
     )
-
-
-class ProbeAnswer(Answer):
-    """What every answer of a view has."""
-
-    cost_seconds: float = Field(
-        description="For how long it has occupied one scheduler of the node, at the most, as its worker has measured.",
-        examples=[0.0021],
-    )
-    complete: bool = Field(description="Whether nothing was left out.", examples=[True])
-    left_out: list[str] = Field(description="What was left out, and why.", examples=[[]])
 
 
 QueryT = TypeVar("QueryT", bound=Query)
@@ -74,13 +63,7 @@ class NotFound(Exception):
 
 def head(snapshot: Snapshot, probe: str, left_out: Sequence[str] = ()) -> dict[str, object]:
     """Return the fields that every answer of a view has, for the one probe that answers it."""
-    outcome = snapshot.outcome(probe)
-    cost_seconds = outcome.cost_seconds if isinstance(outcome, Answered) else 0.0
-    return Answer.head(snapshot) | {
-        "cost_seconds": round(cost_seconds, 6),
-        "complete": not left_out,
-        "left_out": list(left_out),
-    }
+    return ProbeAnswer.head_of(snapshot, (probe,), left_out)
 
 
 def need(snapshot: Snapshot, probe: str, kind: type[_Kind]) -> _Kind:

@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent.probes import applications
 from agent.probes.applications import Applications, ApplicationState
+from collector.models import ProbeAnswer
 from collector.question import SWEEP_SECONDS, Question
 from collector.snapshot import Snapshot
-from collector.views import ProbeAnswer, Query, View, head, need
+from collector.views import Query, View, head, need
 
 
 class ApplicationsQuery(Query):

@@ -8,10 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent.probes import binaries
 from agent.probes.binaries import BinaryHolders, BinaryMemory
+from collector.models import ProbeAnswer
 from collector.question import SWEEP_SECONDS, Question
 from collector.settings import Settings
 from collector.snapshot import Snapshot
-from collector.views import DEFAULT_LIMIT, Limit, ProbeAnswer, Query, View, head, need
+from collector.views import DEFAULT_LIMIT, Limit, Query, View, head, need
 from collector.views.processes import ProcessAnswerRow
 
 

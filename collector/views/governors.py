@@ -14,10 +14,11 @@ from agent.probes.governor_ages import AgedGovernors
 from agent.probes.governors import Governor, GovernorState
 from agent.probes.process import NoProcess, is_printed_pid
 from agent.supervision import ChildState, Status
+from collector.models import ProbeAnswer
 from collector.question import SWEEP_SECONDS, Question
 from collector.settings import Settings
 from collector.snapshot import Snapshot
-from collector.views import NotFound, ProbeAnswer, Query, View, head, need
+from collector.views import NotFound, Query, View, head, need
 
 DEFAULT_GOVERNORS: Final = 100
 MAX_GOVERNORS: Final = governors.MAX_LISTED

@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent.probes import ports
 from agent.probes.ports import Ports
+from collector.models import ProbeAnswer
 from collector.question import SWEEP_SECONDS, Question
 from collector.snapshot import Snapshot
-from collector.views import DEFAULT_LIMIT, Limit, ProbeAnswer, Query, View, head, need
+from collector.views import DEFAULT_LIMIT, Limit, Query, View, head, need
 
 
 class PortsQuery(Query):

@@ -13,10 +13,11 @@ from agent.probes import busy, process, processes
 from agent.probes.busy import Busy
 from agent.probes.process import NoProcess, Process
 from agent.probes.processes import Mailboxes, Processes, ProcessRow, Queues
+from collector.models import ProbeAnswer
 from collector.question import SWEEP_SECONDS, Question
 from collector.settings import Settings
 from collector.snapshot import Snapshot
-from collector.views import DEFAULT_LIMIT, Limit, NotFound, ProbeAnswer, Query, View, head, need
+from collector.views import DEFAULT_LIMIT, Limit, NotFound, Query, View, head, need
 
 
 class ProcessAnswerRow(BaseModel):

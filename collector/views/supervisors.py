@@ -11,10 +11,11 @@ from agent.probes import lookup, supervision_tree
 from agent.probes.process import NoProcess, is_printed_pid
 from agent.probes.supervision_tree import SupervisionTree
 from agent.supervision import ChildState, Kind, Status
+from collector.models import ProbeAnswer
 from collector.question import SWEEP_SECONDS, Question
 from collector.settings import Settings
 from collector.snapshot import Snapshot
-from collector.views import NotFound, ProbeAnswer, Query, View, head, need
+from collector.views import NotFound, Query, View, head, need
 
 
 class ChildCounts(BaseModel):

@@ -12,10 +12,11 @@ from agent.expression import Shell
 from agent.probes import ets, table
 from agent.probes.ets import Tables, TablesOfName
 from agent.probes.table import FoundTables, NoTable
+from collector.models import ProbeAnswer
 from collector.question import SWEEP_SECONDS, Question
 from collector.settings import Settings
 from collector.snapshot import Snapshot
-from collector.views import DEFAULT_LIMIT, Limit, NotFound, ProbeAnswer, Query, View, head, need
+from collector.views import DEFAULT_LIMIT, Limit, NotFound, Query, View, head, need
 
 
 class TableAnswerRow(BaseModel):

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from collector.models import NodeReference
+from collector.models import NodeReference, ProbeAnswer
 from collector.trend import (
     LONGEST_QUEUE,
     MEMORY_KINDS,
@@ -22,7 +22,6 @@ from collector.trend import (
     present_life,
     table_of,
 )
-from collector.views import ProbeAnswer
 
 MAX_MINUTES: Final = 60
 _NOT_ANSWERED: Final = "not answered"

@@ -465,6 +465,10 @@ def test_every_field_has_an_example_that_the_model_takes(document: dict[str, Any
 def test_every_field_has_its_unit_in_its_name(document: dict[str, Any]) -> None:
     system = document["components"]["schemas"]["SystemAnswer"]["properties"]
     memory = document["components"]["schemas"]["MemoryAnswer"]["properties"]
-    heads = {"node", "collected_at", "age_seconds"}
+    heads = {"node", "collected_at", "age_seconds", "cost_seconds", "complete", "left_out"}
     assert all(name.endswith("_bytes") for name in memory.keys() - heads)
-    assert {name for name in system if "number" in str(system[name])} == {"age_seconds", "runtime_seconds"}
+    assert {name for name in system if "number" in str(system[name])} == {
+        "age_seconds",
+        "cost_seconds",
+        "runtime_seconds",
+    }

@@ -4,12 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from collector.models import Answer
+from collector.models import Answer, ProbeAnswer
 from collector.top.pages import Subject
 from collector.top.panes import applications, processes, supervisors
 from collector.top.schedule import LOOKING_SHARE, SELDOM_SECONDS, Latest, due
 from collector.top.state import State
-from collector.views import ProbeAnswer
 from tests.collector_fakes import NODE as NODE_NAME
 from tests.collector_results import processes_answer
 from tests.top_golden import ANSWERS
