@@ -98,7 +98,8 @@ async def test_a_child_is_ended_started_and_looked_at(session: Session) -> None:
         assert report.is_up
         after = await facts_of(session, "one")
         assert report.pid == after.pid != before.pid
-        assert report.after == after
+        assert isinstance(report.after, RestartFacts)
+        assert report.after.fingerprint == after.fingerprint
         assert (await facts_of(session, "two")).pid == other.pid
         assert (await below(session, TREE)).budget_left == 5
         assert await restart.holder(session, SECONDS) is None
@@ -406,7 +407,7 @@ async def test_a_plan_that_is_no_longer_true_touches_nothing(session: Session) -
         now = await facts_of(session, "one")
         report = await execute(session, old)
         assert isinstance(report, Changed)
-        assert (await facts_of(session, "one")) == now
+        assert (await facts_of(session, "one")).fingerprint == now.fingerprint
         assert await restart.holder(session, SECONDS) is None
 
 
@@ -419,7 +420,8 @@ async def test_a_plan_of_a_table_that_got_rows_since_touches_nothing_and_tells_w
         await ask(session, "ets:insert", table, (1,))
         report = await execute(session, old)
         assert isinstance(report, Changed)
-        assert report.found == await facts_of(session, "lower_sup")
+        assert isinstance(report.found, RestartFacts)
+        assert report.found.fingerprint == (await facts_of(session, "lower_sup")).fingerprint
         assert report.found.lost_tables.names == ("rows",)
         assert report.found.pid == old.pid
 
@@ -504,14 +506,14 @@ async def test_a_connection_that_ends_at_any_step_of_asking_leaves_the_child_up(
             assert (await settled_facts(another, "one")).state is ChildState.RUNNING
 
 
-HEAP_WORDS = 60_000
+HEAP_WORDS = 150_000
 
 
 async def test_a_limit_of_heap_for_every_process_of_the_node_does_not_end_the_worker(erl: Path) -> None:
     arguments = ["+hmax", str(HEAP_WORDS), "+hmaxk", "true", "+hmaxel", "false"]
     with Beam(erl, arguments=arguments) as beam:
         session = await join(beam)
-        await ask(session, "restart_children:start_many", Atom(TREE), 200)
+        await ask(session, "restart_children:start_many", Atom(TREE), 500)
         facts = await facts_of(session, "{child,100}")
         bindings = restart_facts.bindings_for(facts.supervisor_pid, restart_facts.printed_id("{child,100}"), SECONDS)
         with pytest.raises(WorkerDied):  # so it is more than an ordinary process may have

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from agent import Session, preflight, probes
+from agent import Session, actions, preflight, probes
+from agent.actions import restart
 from agent.errors import AnswerTooLarge, CallError, DeadlineExceeded, RemoteError, WorkerDied
 from agent.expression import Expression
 from agent.probes import (
@@ -31,11 +32,13 @@ from agent.probes import (
     ports,
     process,
     processes,
+    restart_facts,
     supervision_tree,
     table,
     vital_signs,
     watched_tables,
 )
+from agent.restarting import RestartFacts
 from agent.terms import Atom, Term
 from agent.worker import PLAIN
 from erlang_fixtures.beam import Beam
@@ -88,6 +91,9 @@ PROBES: Mapping[str, Callable[[Session, float], Awaitable[object]]] = {
     "ports": ports.ask,
     "binaries": binaries.ask,
     "binary holders": binaries.ask_holders,
+    "restart facts": partial(restart_facts.ask, supervisor="tai_autonomics_sup", child="observability_sup"),
+    "no such child": partial(restart_facts.ask, supervisor="governance_sup", child="governor_sup"),
+    "lock": restart.holder,
     "watched tables": partial(watched_tables.ask, ("tai_receipts_store",)),
 }
 
@@ -159,6 +165,13 @@ async def expression(_beam: Beam, session: Session) -> None:
     assert isinstance(answer[1], int)
 
 
+async def restarted(_beam: Beam, session: Session) -> None:
+    """Ten at a time: one of them acts, and what the others stand on has changed, or is locked."""
+    facts = await restart_facts.ask(session, SECONDS, "observability_sup", "observer_ui")
+    if isinstance(facts, RestartFacts):
+        await restart.execute(session, facts, f"action {next(_names)}", SECONDS, 0)
+
+
 _names = itertools.count()
 
 
@@ -200,6 +213,7 @@ MIXTURE: tuple[Question, ...] = (
     too_long_an_answer,
     detached,
     detached_and_given_up,
+    restarted,
     expression,
     name_from_outside,
     without_erpc,
@@ -225,7 +239,8 @@ def words_of_expressions() -> set[str]:
     """What stands in the expressions of all probes and becomes an atom when a node reads it: names and variables."""
     expressions = {
         value
-        for found in pkgutil.iter_modules(probes.__path__, "agent.probes.")
+        for package in (probes, actions)
+        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
         for value in vars(importlib.import_module(found.name)).values()
         if isinstance(value, Expression)
     }
