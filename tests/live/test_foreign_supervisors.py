@@ -10,6 +10,11 @@ from pathlib import Path
 import pytest
 
 from agent import Session
+from agent.actions import restart
+from agent.actions.guards import Guard
+from agent.actions.plan import Accepted, Past, Policy, make_plan
+from agent.probes import restart_facts
+from agent.restarting import NoFacts, RestartFacts
 from agent.supervision import ChildState, Counts, Kind, Status, Supervisor
 from agent.terms import Atom, Pid, Term, format_pid
 from erlang_fixtures.beam import Beam, otp25
@@ -214,3 +219,80 @@ async def test_a_hundred_sweeps_over_rabbit_s_end_no_supervisor_and_leave_no_mes
     assert [await pid_of(rabbit, name) for name in RABBIT] == before
     assert (await connection_supervisor(rabbit)).pid == connections
     assert await messages_waiting(rabbit) == 0
+
+
+async def refused(session: Session, supervisor: str, child: str) -> set[Guard]:
+    """What refuses to restart a child of it, however often it is asked for."""
+    guards: set[Guard] = set()
+    for _ in range(5):
+        found = await restart_facts.ask(session, SECONDS, supervisor, child)
+        assert isinstance(found, NoFacts), found
+        plan = make_plan(
+            found, creation=1, instance_id=None, accepted=Accepted(children=True), policy=Policy(), past=Past()
+        )
+        guards |= {refusal.guard for refusal in plan.refusals}
+    return guards
+
+
+@pytest.mark.parametrize("name", ["elixir_dynamic", "elixir_tasks"])
+@pytest.mark.parametrize("by_pid", [False, True])
+async def test_a_child_of_elixir_s_dynamic_kinds_is_refused_and_all_go_on(
+    elixir: Session, name: str, *, by_pid: bool
+) -> None:
+    before = await below(elixir, name)
+    pid = sorted(pids(before))[0]
+    assert await refused(elixir, name, pid if by_pid else "undefined") == {Guard.NOT_OTP_SUPERVISOR}
+    after = await below(elixir, name)
+    assert (after.pid, pids(after)) == (before.pid, pids(before))
+    assert await messages_waiting(elixir) == 0
+
+
+@pytest.mark.parametrize("name", RABBIT)
+async def test_a_child_of_supervisor2_is_refused_and_all_go_on(rabbit: Session, name: str) -> None:
+    before = await below(rabbit, name)
+    child = "plain" if name == "rabbit_static" else sorted(pids(before))[0]
+    assert await refused(rabbit, name, child) == {Guard.NOT_OTP_SUPERVISOR}
+    after = await below(rabbit, name)
+    assert (after.pid, pids(after)) == (before.pid, pids(before))
+    assert await messages_waiting(rabbit) == 0
+
+
+async def test_a_connection_of_ranch_is_refused_and_goes_on(rabbit: Session) -> None:
+    keeper = await ask(rabbit, "foreign_supervisors:connect", CONNECTIONS)
+    found = await until_connected(rabbit, CONNECTIONS)
+    connections = await ask(rabbit, "erlang:list_to_pid", list(found.pid.encode()))
+    links = await ask(rabbit, "erlang:process_info", connections, Atom("links"))
+    assert isinstance(links, tuple)
+    assert isinstance(links[1], list)
+    for pid in links[1]:
+        if isinstance(pid, Pid):
+            by_parent = await restart_facts.ask(rabbit, SECONDS, None, format_pid(pid))
+            assert isinstance(by_parent, NoFacts | RestartFacts)
+            if isinstance(by_parent, NoFacts) and by_parent.supervisor is not None:
+                plan = make_plan(
+                    by_parent, creation=1, instance_id=None, accepted=Accepted(), policy=Policy(), past=Past()
+                )
+                assert [refusal.guard for refusal in plan.refusals] == [Guard.NOT_OTP_SUPERVISOR]
+    assert (await connection_supervisor(rabbit)).counts == Counts(running=CONNECTIONS)
+    assert await messages_waiting(rabbit) == 0
+    await ask(rabbit, "erlang:exit", keeper, Atom("kill"))
+    await until_connected(rabbit, 0)
+
+
+@pytest.mark.parametrize(("name", "child"), [("elixir_supervisor", "agent"), ("elixir_partitions", "2")])
+async def test_where_elixir_runs_otp_s_own_supervisor_a_child_is_restarted(
+    elixir: Session, name: str, child: str
+) -> None:
+    before = await restart_facts.ask(elixir, SECONDS, name, child)
+    assert isinstance(before, RestartFacts)
+    report = await restart.execute(elixir, before, "a-1", SECONDS, 0)
+    assert isinstance(report, restart.Done)
+    assert report.is_up
+    now = await below(elixir, name)
+    assert child_of(now, child).pid == report.pid != before.pid
+    assert (now.pid, now.status) == (before.supervisor.pid, Status.RUNNING)
+    if name == "elixir_partitions":  # whoever asks for the partition gets the new one
+        via = await ask(elixir, "Elixir.PartitionSupervisor:whereis_name", (Atom(name), 2))
+        assert isinstance(via, Pid)
+        assert format_pid(via) == report.pid
+    assert await messages_waiting(elixir) == 0

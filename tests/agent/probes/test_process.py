@@ -91,7 +91,7 @@ async def test_bytes_of_the_command_line_that_are_no_text_are_no_name() -> None:
         (Atom("no_such_name"),),
         (Atom("no_such_name"), b"init"),
         (Atom("no_such_name"), [Atom("init")]),
-        (Atom("no_such_name"), [b"x" * 1_025]),
+        (Atom("no_such_name"), [b"x" * 2_049]),
         THERE[:-1],
         *[replaced(THERE, index, b"something else") for index in range(len(THERE))],
         replaced(THERE, 7, [UNDEFINED]),

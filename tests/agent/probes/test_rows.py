@@ -82,7 +82,7 @@ def test_what_it_is_is_read(reader: str, term: Term, wanted: object) -> None:
         ("function", (Atom("m"), Atom("f"), 256)),
         ("function", (Atom("m"), Atom("f"), -1)),
         ("function", (Atom("m"), b"f", 1)),
-        ("text", b"x" * 2049),
+        ("text", b"x" * 2_049),
         ("text", "x"),
     ],
     ids=str,

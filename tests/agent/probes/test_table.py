@@ -117,7 +117,7 @@ LIES: dict[str, Term] = {
     "a key nowhere": there((row(1), [UNDEFINED, HEIR, FALSE, TRUE, FALSE, TRUE])),
     "names that are none": (Atom("no_such_table"), UNDEFINED),
     "a name that is no text": missing(Atom("receipt_ledger")),
-    "a name that is no name": missing(b"x" * 2049),
+    "a name that is no name": missing(b"x" * 2_049),
 }
 
 
