@@ -45,7 +45,7 @@ def create_app(
     app.state.tokens = KnownTokens(tokens_file(settings, os.environ))
     app.state.attempts = Attempts()
     app.state.journal = journal = journal or Journal(None)
-    app.state.on_refusal = partial(note_refusal, journal)
+    app.state.on_refusal = partial(note_refusal, journal, fleet.nodes.keys())
     rules = rules_of(settings)
     app.state.restarts = {name: Restarts(watched, journal, rules) for name, watched in fleet.nodes.items()}
     problems.install(app)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from agent.errors import ConnectionLost
 from agent.expression import Evaluated, Expression
@@ -16,6 +17,7 @@ from agent.handshake import Identity
 from agent.rpc import DEFAULT_MAX_ANSWER_BYTES, DEFAULT_MAX_HEAP_WORDS
 from agent.terms import FALSE, TRUE, UNDEFINED, Atom, Pid, Term
 from tests.agent.probes.supervisor_terms import looked_at, told
+from tests.collector_fakes import FakeSession
 from tests.fakes import PEER_NAME
 
 SUPERVISOR = "governance_sup"
@@ -184,8 +186,10 @@ class Connection:
                 value = Atom("none") if self.node.lock is None else (Atom("held"), self.node.lock.encode())
             case "restart_plan":
                 value = (self._look(bindings), 8)
-            case "process":
+            case "process" if bindings["Is_pid"] == TRUE:
                 value = Atom("gone")
+            case "process":
+                value = (Atom("no_such_name"), [SUPERVISOR.encode(), CHILD.encode()])
             case name:
                 raise AssertionError(name)
         return Evaluated(value, worker_seconds=0.001, reductions=1000)
@@ -233,3 +237,48 @@ class FakeSite:
         if not self.node.is_connected:
             raise ConnectionLost("the node is not connected")
         return Connection(self.node, self.loses)
+
+
+ASKED_BY_A_RESTART: Final = frozenset(
+    {"erlang:binary_to_existing_atom", "erlang:whereis", "erlang:list_to_pid", "erlang:is_process_alive"}
+)
+
+
+class RestartSession(FakeSession):
+    """A connection to it as the collector has one: what a restart asks is this node's, all else is a healthy one's."""
+
+    def __init__(self, node: RestartNode, loses: str | None = None) -> None:
+        super().__init__(creation=node.creation)
+        self.restart_node = node
+        self._connection = Connection(node, loses)
+
+    async def call(
+        self,
+        module: str,
+        function: str,
+        arguments: Sequence[Term],
+        *,
+        deadline_seconds: float,
+        max_heap_words: int = DEFAULT_MAX_HEAP_WORDS,
+        max_answer_bytes: int = DEFAULT_MAX_ANSWER_BYTES,
+    ) -> Term:
+        if f"{module}:{function}" in ASKED_BY_A_RESTART:
+            return await self._connection.call(module, function, arguments, deadline_seconds=deadline_seconds)
+        return await super().call(module, function, arguments, deadline_seconds=deadline_seconds)
+
+    async def evaluate(
+        self,
+        expression: Expression,
+        bindings: Mapping[str, Term],
+        *,
+        deadline_seconds: float,
+        max_heap_words: int = DEFAULT_MAX_HEAP_WORDS,
+        max_answer_bytes: int = DEFAULT_MAX_ANSWER_BYTES,
+        is_sweep: bool = False,
+    ) -> Evaluated:
+        return await self._connection.evaluate(expression, bindings, deadline_seconds=deadline_seconds)
+
+    async def evaluate_detached(
+        self, expression: Expression, bindings: Mapping[str, Term], *, deadline_seconds: float
+    ) -> Evaluated:
+        return await self._connection.evaluate_detached(expression, bindings, deadline_seconds=deadline_seconds)
