@@ -11,7 +11,7 @@ from agent.errors import AgentError
 from collector.journal_schema import JournalError
 from collector.restarts.runner import Restarts
 
-LOOK_AGAIN_SECONDS: Final = 5.0  # for one that is running still, or a node that is not connected
+LOOK_AGAIN_SECONDS: Final = 1.0  # for one that is running still, or a node that is not connected
 LOOK_FOR_MORE_SECONDS: Final = 60.0  # a command line may have left one meanwhile
 
 _LOG: Final = logging.getLogger(__name__)

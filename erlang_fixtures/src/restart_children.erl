@@ -23,6 +23,7 @@
 %%     ignores              its start function says ignore
 %%     blocked              another process has its place
 %%     {starts_in, Ms}      its start takes that long
+%%     {slow, Ends, Starts} it takes so many ms to end, and so many to start
 -module(restart_children).
 -behaviour(supervisor).
 
@@ -108,6 +109,9 @@ again(blocked, _Time, Tree) ->
 again({starts_in, Milliseconds}, _Time, _Tree) ->
     receive after Milliseconds -> ok end,
     begin_life(plain);
+again({slow, _, Milliseconds} = What, _Time, _Tree) ->
+    receive after Milliseconds -> ok end,
+    begin_life(What);
 again(What, _Time, _Tree) ->
     begin_life(What).
 
@@ -131,6 +135,8 @@ prepare({linked, Processes}) ->
     lists:foreach(fun link_with/1, Processes);
 prepare({ends_in, _}) ->
     process_flag(trap_exit, true);
+prepare({slow, _, _}) ->
+    process_flag(trap_exit, true);
 prepare(stubborn) ->
     process_flag(trap_exit, true);
 prepare(_) ->
@@ -141,6 +147,8 @@ go_on({ends_in, Milliseconds}) ->
         {'EXIT', _, Why} ->
             receive after Milliseconds -> exit(Why) end
     end;
+go_on({slow, Milliseconds, _}) ->
+    go_on({ends_in, Milliseconds});
 go_on(stubborn) ->
     receive {'EXIT', _, _} -> go_on(stubborn) end;
 go_on(_) ->
