@@ -10,6 +10,7 @@
     │       └── LimitExceeded       they may be one, and a limit stands before it
     ├── SettingError                a name, a cookie or a file given to us is wrong
     │   ├── NodeNameError
+    │   ├── TermTextError           what somebody has typed is no printed Erlang term
     │   ├── CookieError
     │   └── TlsSettingError         a certificate or key that cannot be used
     ├── ConnectError                there is no connection, and this is why
@@ -77,6 +78,10 @@ class SettingError(AgentError):
 
 class NodeNameError(SettingError):
     """A node name or target is not of the form ``name@host`` or ``name@host:port``."""
+
+
+class TermTextError(SettingError):
+    """What somebody has typed is no printed Erlang term; the message says where it goes wrong."""
 
 
 class CookieError(SettingError):

@@ -210,11 +210,12 @@ def format_pid(pid: Pid) -> str:
 
 
 # erl_scan:reserved_word/1, and the two that maybe expressions have added since
-_RESERVED_WORDS: Final = (
+_RESERVED: Final = (
     "after|and|andalso|band|begin|bnot|bor|bsl|bsr|bxor|case|catch|cond|div|else|end|fun|if|let|maybe|not|of|or|orelse"
     "|receive|rem|try|when|xor"
 )
-_BARE_ATOM: Final = re.compile(rf"(?!(?:{_RESERVED_WORDS})\Z)[a-z][A-Za-z0-9_@]*")
+RESERVED_WORDS: Final = frozenset(_RESERVED.split("|"))
+_BARE_ATOM: Final = re.compile(rf"(?!(?:{_RESERVED})\Z)[a-z][A-Za-z0-9_@]*")
 _MAX_PRINTED_BITS: Final = 256  # int.__str__ is quadratic, and raises above 4300 digits
 
 

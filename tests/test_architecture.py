@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 ROWS: tuple[tuple[str, ...], ...] = (
     ("agent.terms", "agent.etf.tags"),
     ("agent.errors",),
-    ("agent.etf.decode", "agent.etf.encode", "agent.names"),
+    ("agent.etf.decode", "agent.etf.encode", "agent.names", "agent.term_text"),
     ("agent.etf", "agent.limits", "agent.ticks", "agent.worker", "agent.supervision"),
     ("agent.restarting",),
     ("agent.epmd", "agent.handshake", "agent.control"),

@@ -29,6 +29,11 @@ class Guard(StrEnum):
     COOLDOWN = "cooldown"
     ACTION_RUNNING = "action-running"
     PLAN_CHANGED = "plan-changed"
+    NO_PROCESS = "no-process"
+    NO_TABLE = "no-table"
+    SEVERAL_TABLES = "several-tables"
+    TABLE_NOT_PUBLIC = "table-not-public"
+    NO_KEY = "no-key"
     JOURNAL = "journal-not-writable"
 
 

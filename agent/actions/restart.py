@@ -18,7 +18,7 @@ DEFAULT_RETRIES: Final = 3
 PAUSE_MILLISECONDS: Final = 1_000  # before the first retry; twice as long before each one after that
 LOOK_MILLISECONDS: Final = 5_000  # for looking at the child, before and after
 
-RESTART: Final = Expression.load("supervisor", "application_top", "restart_facts", "actions/restart")
+RESTART: Final = Expression.load("supervisor", "application_top", "restart_facts", "actions/locking", "actions/restart")
 LOCK: Final = Expression.load("actions/lock")
 
 
@@ -99,7 +99,7 @@ def read_report(answer: Term) -> Report:
     """Read what the worker says. Raises `UnexpectedAnswer`."""
     match answer:
         case (Atom(name="locked"), action_id):
-            return Locked(_action_id(action_id))
+            return Locked(read_action_id(action_id))
         case (Atom(name="changed"), found, int() as word_bytes):
             return Changed(_read_look(found, word_bytes))
         case (Atom(name="done"), ended, ended_ms, outcome, tries, started_ms, after, int() as word_bytes):
@@ -124,11 +124,12 @@ async def holder(shell: Shell, deadline_seconds: float) -> str | None:
         case Atom(name="none"):
             return None
         case (Atom(name="held"), action_id):
-            return _action_id(action_id) or ""
+            return read_action_id(action_id) or ""
     raise UnexpectedAnswer("the node gives something else for the lock than was asked for")
 
 
-def _action_id(term: Term) -> str | None:
+def read_action_id(term: Term) -> str | None:
+    """Read what the journal calls an action; None when it has no name yet."""
     return None if term == UNDEFINED else rows.text(term)
 
 

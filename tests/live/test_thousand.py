@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 
 from agent import Session, actions, preflight, probes
-from agent.actions import restart
+from agent.actions import garbage_collect, restart, table_key
+from agent.actions.table_key import KeyFacts
 from agent.errors import AnswerTooLarge, CallError, DeadlineExceeded, RemoteError, WorkerDied
 from agent.expression import Expression
 from agent.probes import (
@@ -39,7 +40,7 @@ from agent.probes import (
     watched_tables,
 )
 from agent.restarting import RestartFacts
-from agent.terms import Atom, Term
+from agent.terms import Atom, Pid, Term
 from agent.worker import PLAIN
 from erlang_fixtures.beam import Beam
 from tests.live.nodes import SECONDS, ask, census, join, messages_waiting, number, settles_to
@@ -172,6 +173,22 @@ async def restarted(_beam: Beam, session: Session) -> None:
         await restart.execute(session, facts, f"action {next(_names)}", SECONDS, 0)
 
 
+async def collected(_beam: Beam, session: Session) -> None:
+    pid = await lookup.find("kernel_sup", session, SECONDS)
+    assert isinstance(pid, Pid)
+    await garbage_collect.execute(session, pid, f"action {next(_names)}", SECONDS)
+
+
+async def key_deleted(_beam: Beam, session: Session) -> None:
+    name = f"key {next(_names)}"
+    await ask(session, "ets:insert", Atom("receipt_ledger"), (name.encode(),))
+    found = await table_key.ask(session, SECONDS, "receipt_ledger", f'<<"{name}">>')
+    assert isinstance(found, KeyFacts)
+    # Another action may be running: then it stays, for as long as that takes.
+    while isinstance(await table_key.execute(session, found, name, SECONDS), restart.Locked):
+        pass
+
+
 _names = itertools.count()
 
 
@@ -214,6 +231,8 @@ MIXTURE: tuple[Question, ...] = (
     detached,
     detached_and_given_up,
     restarted,
+    collected,
+    key_deleted,
     expression,
     name_from_outside,
     without_erpc,
