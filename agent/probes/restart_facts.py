@@ -16,7 +16,7 @@ from agent.probes.supervision_tree import MAX_SUPERVISOR_HEAP_WORDS, QUESTION_SE
 from agent.restarting import Found
 from agent.terms import UNDEFINED, Pid, Term
 
-MAX_PROCESSES: Final = 200_000  # that die with the child; nobody restarts more in one go
+MAX_PROCESSES: Final = 100_000  # that die with the child: twice as many do not fit below HEAP_WORDS
 MAX_SHOWN: Final = 200  # names, tables and children each; all of them are counted
 # The walk copies what each supervisor below holds, and keeps the pids and links of all that dies.
 HEAP_WORDS: Final = 4 * MAX_SUPERVISOR_HEAP_WORDS
@@ -39,7 +39,7 @@ Answer: TypeAlias = Found | NoSuchSupervisor
 async def ask(shell: Shell, deadline_seconds: float, supervisor: str | None, child: str) -> Answer:
     """Look at one child: by its printed id or its pid below a supervisor, or by its own name or pid alone.
 
-    Cost: that of the supervision tree below the child (`agent.probes.supervision_tree`), 5 us for each process that
+    Cost: that of the supervision tree below the child (`agent.probes.supervision_tree`), 10 us for each process that
     would die, and one look at the owner of every table. No text becomes an atom on the node.
     """
     clock = asyncio.get_running_loop().time

@@ -447,11 +447,22 @@ async def test_five_thousand_children_and_twenty_thousand_tables_fit_the_questio
     session.close()
 
 
-@pytest.mark.parametrize("children", [20_000, pytest.param(199_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("children", [20_000, pytest.param(99_000, marks=pytest.mark.slow)])
 async def test_very_many_children_that_share_a_spec_fit_the_question(large: Beam, children: int) -> None:
     session = await join(large)
     each = Map([(Atom("id"), Atom("each")), (Atom("start"), (Atom("ill_many_children"), Atom("start_child"), []))])
     async with growing(session, sharing("sharing_sup", children, each)):
         found = (await facts_of(session, "sharing_sup")).subtree
         assert (found.processes, found.children_lost) == (children + 1, children)
+    session.close()
+
+
+@pytest.mark.slow
+async def test_more_children_than_are_looked_at_are_refused_before_they_are(large: Beam) -> None:
+    session = await join(large)
+    each = Map([(Atom("id"), Atom("each")), (Atom("start"), (Atom("ill_many_children"), Atom("start_child"), []))])
+    async with growing(session, sharing("sharing_sup", 199_000, each)):
+        found = await look(session, "sharing_sup")
+        assert isinstance(found, NoFacts)
+        assert refusals(found) == {Guard.TOO_LARGE}
     session.close()
