@@ -121,7 +121,8 @@ def _plan_and_do(operator: Operator, request: RestartRequest, asking: _Asking) -
         _print(plan) if asking.is_json else console.print(plan_facts(plan, request))
         return Exit.UP if plan.allowed else Exit.REFUSED
     if asking.is_agreed:
-        return _do(console, operator, _show_first(console, operator, request, asking), asking) or Exit.REFUSED
+        ended = _do(console, operator, _show_first(console, operator, request, asking), asking)
+        return Exit.REFUSED if ended is None else ended
     while True:
         plan = operator.plan(request)
         console.print(plan_facts(plan, request))

@@ -38,24 +38,25 @@ def plan_facts(plan: PlanAnswer, request: RestartRequest) -> RenderableType:
         step = plan.next_step
         todo = f": {step.command}" if step.command else ""
         facts.add_row("if that does not help", Text(printable(f"{step.supervisor}{todo} ({step.detail})")))
-    return Group(head, Text(), facts, *_verdict(plan, request))
+    return Group(head, Text(), facts, *_verdict(plan))
 
 
 def _supervisor(one: PlanSupervisor) -> Text:
     text = Text(printable(f"{one.name or 'unnamed'} {one.pid}"))
     if one.strategy is not None:
-        left = "not known how many" if one.budget_left is None else f"{one.budget_left} of {one.intensity}"
-        text.append(
-            f"  {printable(one.strategy)}, {left} restarts left in {one.period_seconds} s; this uses none", "dim"
-        )
+        text.append(f"  {printable(one.strategy)}", "dim")
+    if one.budget_left is not None:
+        left = f"{one.budget_left} of {one.intensity} restarts left in {one.period_seconds} s"
+        text.append(f", {left}, of which this uses none", "dim")
     return text
 
 
 def _add_child(facts: Table, child: PlanChild) -> None:
-    kind = ", ".join(printable(word) for word in (child.type, child.restart, child.state) if word)
+    state = child.state if child.pid else "has no process"
+    kind = ", ".join(printable(word) for word in (child.type, child.restart, state) if word)
     facts.add_row("child", Text.assemble(printable(f"{child.id} {child.pid or ''}".rstrip()), (f"  {kind}", "dim")))
     if child.processes:
-        named = f", {child.names_count} with names: {_some(child.names)}" if child.names else ""
+        named = f", {counted(child.names_count, 'name')}: {_some(child.names)}" if child.names else ""
         facts.add_row("will end", Text(f"{counted(child.processes, 'process', 'processes')} at least{named}"))
     if child.children_lost_count:
         facts.add_row("will be lost", Text(f"{_children(child)}, which no restart brings back", "bold red"))
@@ -84,7 +85,7 @@ def _some(names: Sequence[str]) -> str:
     return f"{shown}, …" if len(names) > _NAMED else shown
 
 
-def _verdict(plan: PlanAnswer, request: RestartRequest) -> Iterator[RenderableType]:
+def _verdict(plan: PlanAnswer) -> Iterator[RenderableType]:
     yield Text()
     if plan.allowed:
         yield Text("Nothing stands against it.", "green")
@@ -97,17 +98,12 @@ def _verdict(plan: PlanAnswer, request: RestartRequest) -> Iterator[RenderableTy
     yield refusals
     if plan.child is not None and {one.guard for one in plan.refusals} <= {"data-loss", "children-lost"}:
         yield Text()
-        yield Text("If all of that may be lost:")
-        yield Text(f"  {printable(accepting(plan.child, request))}", "bold")
+        yield Text("If all of that may be lost, add:")
+        # In lines that a shell takes as one: folded by the terminal's width, the first would be a command of its own.
+        yield Text(" \\\n".join(f"  {printable(option)}" for option in accepting(plan.child)), "bold")
 
 
-def accepting(child: PlanChild, request: RestartRequest) -> str:
-    """Return the command that accepts what would be lost."""
-    words = ["beamwarden", "restart", request.child]
-    if request.supervisor is not None:
-        words += ["--under", request.supervisor]
-    for name in child.tables_to_accept:
-        words += ["--accept-data-loss", name]
-    if child.children_lost_count:
-        words.append("--accept-lost-children")
-    return shlex.join(words)
+def accepting(child: PlanChild) -> list[str]:
+    """Return the options that accept what would be lost: whom to ask is for the person to repeat."""
+    names = [f"--accept-data-loss {shlex.quote(name)}" for name in child.tables_to_accept]
+    return [*names, *(["--accept-lost-children"] if child.children_lost_count else [])]

@@ -46,14 +46,14 @@ async def until_nobody_acts(session: Session) -> None:
     """Wait until no action runs on the node any more."""
     async with asyncio.timeout(SECONDS):
         while await holder(session, SECONDS) is not None:
-            await asyncio.sleep(0.02)
+            pass
 
 
 async def until_somebody_acts(session: Session) -> None:
     """Wait until an action runs on the node."""
     async with asyncio.timeout(SECONDS):
         while await holder(session, SECONDS) is None:
-            await asyncio.sleep(0.005)
+            pass
 
 
 async def pid_of(session: Session, child: str = CHILD) -> str | None:

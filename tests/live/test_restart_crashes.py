@@ -135,23 +135,25 @@ def straight(beam: Beam, journal: Path) -> Sequence[str]:
     return "--node", beam.target, "--cookie-file", str(beam.cookie_file), "--journal", str(journal), *SETTINGS
 
 
+async def begin(beam: Beam, path: Path, *more: str) -> asyncio.subprocess.Process:
+    """Run the command line straight on the node."""
+    return await asyncio.create_subprocess_exec(
+        PROGRAM,
+        *("restart", CHILD, "--under", SUPERVISOR, *straight(beam, path)),
+        *(more or ("--yes", "--json", "--reason", "it hangs")),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
 @some_moments
 async def test_the_command_line_is_killed(
     beam: Beam, session: Session, tmp_path: Path, moments: Sequence[float]
 ) -> None:
     path = tmp_path / "journal.db"
-    command = (PROGRAM, "restart", CHILD, "--under", SUPERVISOR, *straight(beam, path))
     for moment in moments:
         before = await pid_of(session)
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            "--yes",
-            "--json",
-            "--reason",
-            "it hangs",
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        process = await begin(beam, path)
         action_id = await intent_of(process)
         await asyncio.sleep(moment)
         if process.returncode is None:
@@ -166,23 +168,12 @@ async def test_the_next_command_line_closes_what_a_killed_one_has_left(
     beam: Beam, session: Session, tmp_path: Path
 ) -> None:
     path, before = tmp_path / "journal.db", await pid_of(session)
-    command = (PROGRAM, "restart", CHILD, "--under", SUPERVISOR, *straight(beam, path))
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        "--yes",
-        "--json",
-        "--reason",
-        "it hangs",
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    process = await begin(beam, path)
     action_id = await intent_of(process)
     process.kill()
     await process.wait()
     await until_nobody_acts(session)
-    back = await asyncio.create_subprocess_exec(
-        *command, "--dry-run", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
+    back = await begin(beam, path, "--dry-run")
     shown, log = await asyncio.wait_for(back.communicate(), 2 * SECONDS)
     assert (back.returncode, b"Nothing stands against it." in shown) == (0, True)
     (entry,) = [json.loads(line) for line in log.splitlines()]
