@@ -49,6 +49,9 @@ class RestartNode:
     hold: asyncio.Event | None = None
     """When it is set, a worker waits for it between the end of the child and its start."""
 
+    loses: str | None = None
+    """How connections that a test does not make itself lose a worker: see `Connection`."""
+
     workers: set[asyncio.Task[Term]] = field(default_factory=set)
 
     def start_anew(self) -> None:

@@ -34,11 +34,10 @@ class Terminal:
         size_by_decree = {"COLUMNS", "LINES"}
         environment = {name: value for name, value in os.environ.items() if name not in size_by_decree}
         self.process = subprocess.Popen(
-            [PROGRAM, *arguments],
+            ["setsid", "--ctty", PROGRAM, *arguments],  # or Ctrl-C would reach nobody
             stdin=self._theirs,
             stdout=self._theirs,
             stderr=self._theirs,
-            start_new_session=True,
             env={**environment, "TERM": "xterm-256color"},
         )
 

@@ -8,7 +8,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
+from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -608,25 +609,31 @@ async def test_whether_it_held_is_told(served: Served) -> None:
 # ----------------------------------------------------------------------------------------------------------- metrics
 
 
-async def test_what_became_of_actions_is_counted(served: Served, client: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize(
+    ("accept", "parse"),
+    [
+        ("text/plain", text_string_to_metric_families),
+        ("application/openmetrics-text; version=1.0.0", openmetrics_families),
+    ],
+    ids=["text", "OpenMetrics"],
+)
+async def test_what_became_of_actions_is_counted(
+    served: Served, client: httpx.AsyncClient, accept: str, parse: Callable[[str], Iterable[Metric]]
+) -> None:
     await ended(client, (await client.post(RESTARTS, json=BODY)).headers["location"])
     served.node.rows = 1
     await client.post(RESTARTS, json=BODY)
-    scrapes = [
-        (await client.get("/metrics", headers={"Accept": accept})).text
-        for accept in ("text/plain", "application/openmetrics-text; version=1.0.0")
-    ]
-    for text, parse in zip(scrapes, (text_string_to_metric_families, openmetrics_families), strict=True):
-        families = {family.name: family for family in parse(text)}  # type: ignore[no-untyped-call]  # one of the two is
-        counted = {
-            (sample.labels["action"], sample.labels["outcome"]): sample.value
-            for sample in families["beamwarden_actions"].samples
-        }
-        assert (counted["restart", "done"], counted["restart", "refused"]) == (1, 1)
-        assert counted["restart", "not_done"] == counted["start", "failed"] == 0
-        durations = {sample.name: sample.value for sample in families["beamwarden_action_duration_seconds"].samples}
-        assert durations["beamwarden_action_duration_seconds_count"] == 1
-        assert durations["beamwarden_action_duration_seconds_sum"] >= 0
+    scraped = await client.get("/metrics", headers={"Accept": accept})
+    families = {family.name: family for family in parse(scraped.text)}
+    counted = {
+        (sample.labels["action"], sample.labels["outcome"]): sample.value
+        for sample in families["beamwarden_actions"].samples
+    }
+    assert (counted["restart", "done"], counted["restart", "refused"]) == (1, 1)
+    assert counted["restart", "not_done"] == counted["start", "failed"] == 0
+    durations = {sample.name: sample.value for sample in families["beamwarden_action_duration_seconds"].samples}
+    assert durations["beamwarden_action_duration_seconds_count"] == 1
+    assert durations["beamwarden_action_duration_seconds_sum"] >= 0
 
 
 async def test_the_addresses_are_described_for_programs(client: httpx.AsyncClient) -> None:
