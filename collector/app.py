@@ -9,8 +9,9 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from collector import api, audit_api, diagnostics, endpoints, problems, restarts_api
+from collector import api, audit_api, cleaning_api, diagnostics, endpoints, problems, restarts_api
 from collector.attempts import Attempts
+from collector.cleaning.runner import Cleaning
 from collector.fleet import Fleet
 from collector.gate import Gate
 from collector.journal import Journal
@@ -48,8 +49,12 @@ def create_app(
     app.state.on_refusal = partial(note_refusal, journal, fleet.nodes.keys())
     rules = rules_of(settings)
     app.state.restarts = {name: Restarts(watched, journal, rules) for name, watched in fleet.nodes.items()}
+    app.state.cleaning = {
+        name: Cleaning(watched, journal, may_delete=settings.allow_ets_delete) for name, watched in fleet.nodes.items()
+    }
     problems.install(app)
     restarts_api.install(app)
+    cleaning_api.install(app)
     app.add_middleware(GZipMiddleware)
     app.add_middleware(_HeadAsGet)
     # The outermost: whoever is refused reaches nothing else.
@@ -59,6 +64,7 @@ def create_app(
     app.include_router(diagnostics.router)
     app.include_router(audit_api.router)
     app.include_router(restarts_api.router)
+    app.include_router(cleaning_api.router)
     return app
 
 

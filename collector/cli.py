@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from agent.errors import SettingError
-from collector import audit_commands, commands, restart_commands, token_commands
+from collector import audit_commands, cleaning_commands, commands, restart_commands, token_commands
 from collector.client import ClientError
 from collector.flags import with_settings
 from collector.load import describe, load_cookie, load_settings
@@ -53,6 +53,7 @@ def serve(flags: dict[str, object], config: Path | None) -> None:
 
 app.add_typer(commands.app)
 app.add_typer(restart_commands.app)
+app.add_typer(cleaning_commands.app)
 app.add_typer(token_commands.app, name="token", short_help="Say who may ask from elsewhere, and who may act.")
 app.add_typer(audit_commands.app, name="audit")
 

@@ -88,7 +88,7 @@ def show_mailboxes(
     manner: Manner,
     limit: Limit = DEFAULT_LIMIT,
 ) -> None:
-    """Show where messages wait, at a fifth to a tenth of the cost of processes."""
+    """Show where messages wait, for less than processes costs."""
     query = MailboxesQuery(limit=limit)
     show(lambda: source.view(MAILBOXES, query), mailboxes_table, manner)
 

@@ -14,6 +14,7 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from collector.action_metrics import action_metrics
 from collector.api import WatchedFleet, find_node
 from collector.attempts import Attempts
 from collector.health import why_unavailable
@@ -21,7 +22,6 @@ from collector.metrics import to_families
 from collector.models import HealthAnswer, NodeHealth, NodeReference, Problem
 from collector.own_metrics import failed_logins
 from collector.question import QUESTION_SECONDS
-from collector.restarts.metrics import action_metrics
 from collector.snapshot import Snapshot
 
 SCRAPE_RESERVE_SECONDS: Final = 0.5  # of the scraper's own timeout, for the way there and back
@@ -74,7 +74,12 @@ async def metrics(
     attempts = request.app.state.attempts
     assert isinstance(attempts, Attempts)
     body, content_type = expose(
-        snapshots, accept, [failed_logins(attempts.failed_logins), *action_metrics(request.app.state.restarts)]
+        snapshots,
+        accept,
+        [
+            failed_logins(attempts.failed_logins),
+            *action_metrics(request.app.state.restarts, request.app.state.cleaning),
+        ],
     )
     return Response(body, headers={"Content-Type": content_type})
 

@@ -67,6 +67,8 @@ PERMISSIONS: Final[Mapping[tuple[str, str], Role]] = {
     ("GET", f"{_NODE}/restarts"): Role.LOCAL,
     ("GET", f"{_NODE}/restarts/{{action_id}}"): Role.LOCAL,
     ("POST", f"{_NODE}/restarts"): Role.OPERATOR,
+    ("POST", f"{_NODE}/garbage-collections"): Role.OPERATOR,
+    ("POST", f"{_NODE}/table-deletions"): Role.OPERATOR,
 }
 
 # Asked by machines, under whatever name a cluster has given this program; the Host header is not checked for these.

@@ -191,6 +191,12 @@ class LocalOperator:
         except (AgentError, NotThere, SeveralMeant, KeyReused, JournalError) as error:
             raise ClientError(str(error)) from None
 
+    async def close(self) -> None:
+        """End the connection, if there is one."""
+        if self._session is not None:
+            self._session.close()
+            await self._session.wait_closed()
+
     async def _with_journal(self, work: Callable[[Restarts], Awaitable[_T]], *, watch: bool) -> _T:
         rules = replace(rules_of(self.direct.settings, is_watched=watch), give_up_seconds=MAX_SILENCE_SECONDS)
         async with Journal(journal_path(self.direct.settings, os.environ), print_entry) as journal:
@@ -201,9 +207,7 @@ class LocalOperator:
                 return await work(restarts)
             finally:
                 await restarts.close()
-                if self._session is not None:
-                    self._session.close()
-                    await self._session.wait_closed()
+                await self.close()
 
 
 def operating_user() -> str:

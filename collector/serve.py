@@ -100,7 +100,9 @@ async def _serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str],
         stack.enter_context(_in_background("vital signs", log_vital_signs(fleet, settings.vitals_interval_seconds)))
         stack.enter_context(_in_background("trends", record_trends(fleet, trends)))
         stack.enter_context(_in_background("journal", journal.keep_checking()))
-        stack.enter_context(_in_background("restarts", reconcile(app.state.restarts.values())))
+        stack.enter_context(
+            _in_background("restarts", reconcile([*app.state.restarts.values(), *app.state.cleaning.values()]))
+        )
         stack.enter_context(_in_background("instance", instance.learn(environ)))
         with contextlib.suppress(TokensError):  # the log has it now, and not only when somebody needs them
             await app.state.tokens.entries()

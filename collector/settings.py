@@ -285,6 +285,9 @@ class Settings(BaseModel):
     restart_retries: Annotated[int, BeforeValidator(_no_truth)] = Field(
         default=3, ge=0, le=10, description="how often a start that fails is tried again, 0 to 10"
     )
+    allow_ets_delete: bool = Field(
+        default=False, description="true to let operators delete keys of public ETS tables, else false"
+    )
     watch_minutes: Annotated[float, BeforeValidator(_no_truth)] = Field(
         default=5.0, ge=0.0, le=60.0, description="minutes for which it is watched whether a restart held, 0 to 60"
     )

@@ -21,7 +21,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("agent.etf.decode", "agent.etf.encode", "agent.names", "agent.term_text"),
     ("agent.etf", "agent.limits", "agent.ticks", "agent.worker", "agent.supervision"),
     ("agent.restarting",),
-    ("agent.epmd", "agent.handshake", "agent.control"),
+    ("agent.epmd", "agent.handshake", "agent.control", "agent.term_text"),
     ("agent.strangers", "agent.framing"),
     ("agent.protocol",),
     # From here on: asyncio, and the outside world.
@@ -56,6 +56,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("agent.actions.guards",),
     ("agent.actions.plan",),
     ("agent.actions.restart",),
+    ("agent.actions.garbage_collect", "agent.actions.table_key"),
     ("agent",),
     # The service.
     (
@@ -85,7 +86,10 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("collector.restarts.finding_out",),
     ("collector.restarts.book",),
     ("collector.restarts.runner",),
-    ("collector.restarts.metrics", "collector.restarts.reconciling", "collector.restarts.rules"),
+    ("collector.cleaning",),
+    ("collector.cleaning.models",),
+    ("collector.action_metrics", "collector.cleaning.runner"),
+    ("collector.restarts.reconciling", "collector.restarts.rules"),
     ("collector.known",),
     ("collector.views",),
     (
@@ -104,6 +108,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "collector.render.applications",
         "collector.render.audit",
         "collector.render.binaries",
+        "collector.render.cleaning",
         "collector.render.ports",
         "collector.render.processes",
         "collector.render.restarts",
@@ -118,6 +123,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "collector.diagnostics",
         "collector.endpoints",
         "collector.keeping",
+        "collector.cleaning_api",
         "collector.restarting",
         "collector.restarts_api",
     ),
@@ -146,6 +152,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "collector.restart_commands",
         "collector.token_commands",
     ),
+    ("collector.cleaning_commands",),
     ("collector.serve",),
     ("collector.cli",),
     ("collector.__main__",),

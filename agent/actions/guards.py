@@ -34,6 +34,7 @@ class Guard(StrEnum):
     SEVERAL_TABLES = "several-tables"
     TABLE_NOT_PUBLIC = "table-not-public"
     NO_KEY = "no-key"
+    ETS_DELETE_OFF = "ets-delete-off"
     JOURNAL = "journal-not-writable"
 
 

@@ -16,6 +16,7 @@ from agent.names import NodeName
 from agent.terms import UNDEFINED, Atom
 from collector import api, audit, models
 from collector.app import create_app
+from collector.cleaning import models as cleaning
 from collector.fleet import Fleet
 from collector.models import Problem
 from collector.restarts import models as restarts
@@ -320,6 +321,13 @@ OUR_MODELS: tuple[type[BaseModel], ...] = (
     *VIEWS.values(),
     audit.AuditAnswer,
     audit.AuditEntry,
+    cleaning.CleaningAnswer,
+    cleaning.CleaningProblem,
+    cleaning.CollectionRequest,
+    cleaning.DeletionRequest,
+    cleaning.FootprintAnswer,
+    cleaning.KeyCleaned,
+    cleaning.ProcessCleaned,
     restarts.GuardRefusal,
     restarts.NextStep,
     restarts.PlanAnswer,
@@ -356,7 +364,14 @@ OUR_MODELS: tuple[type[BaseModel], ...] = (
     trend.TableTrend,
 )
 MODELS = {model.__name__: model for model in OUR_MODELS}
-WORDS = {"ApplicationState", "ChildState", "Kind", "RestartState", "Status"}  # what fields of these may say
+WORDS = {
+    "ApplicationState",
+    "ChildState",
+    "CleaningState",
+    "Kind",
+    "RestartState",
+    "Status",
+}  # what fields of these may say
 
 
 def every(document: object) -> Iterator[tuple[str, object]]:
@@ -390,6 +405,8 @@ def test_the_document_has_every_path(document: dict[str, Any]) -> None:
         "/api/v1/audit": {"get"},
         "/api/v1/nodes/{node}/restarts": {"get", "post"},
         "/api/v1/nodes/{node}/restarts/{action_id}": {"get"},
+        "/api/v1/nodes/{node}/garbage-collections": {"post"},
+        "/api/v1/nodes/{node}/table-deletions": {"post"},
     } | {f"/api/v1/nodes/{{node}}/{view}": {"get"} for view in VIEWS}
 
 
@@ -412,7 +429,11 @@ def test_every_error_of_the_document_is_a_problem_but_that_of_health(document: d
         for status, response in operation["responses"].items():
             if status in {"200", "202"} or (path, status) == ("/health", "503"):
                 continue
-            kind = "RefusalProblem" if method == "post" and status in {"403", "409", "429"} else "Problem"
+            kind = "Problem"
+            if method == "post" and path.endswith("/restarts"):
+                kind = "RefusalProblem" if status in {"403", "409", "429"} else kind
+            elif method == "post":
+                kind = "CleaningProblem" if status in {"403", "404", "409"} else kind
             schema = {"$ref": f"#/components/schemas/{kind}"}
             assert response["content"] == {"application/problem+json": {"schema": schema}}
             found.setdefault(path, set()).add(status)
@@ -428,6 +449,8 @@ def test_every_error_of_the_document_is_a_problem_but_that_of_health(document: d
         "/api/v1/audit": of_the_gate | {"422", "503"},
         "/api/v1/nodes/{node}/restarts": of_a_node | {"409", "422", "429"},
         "/api/v1/nodes/{node}/restarts/{action_id}": of_a_node | {"422"},
+        "/api/v1/nodes/{node}/garbage-collections": of_a_node | {"409", "422"},
+        "/api/v1/nodes/{node}/table-deletions": of_a_node | {"409", "422"},
     } | {f"/api/v1/nodes/{{node}}/{view}": of_a_node | {"422", "429"} for view in VIEWS}
 
 

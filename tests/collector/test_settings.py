@@ -107,6 +107,7 @@ KINDS = {
     "restart_max_actions": Kind("1", "2", "3", 1, 2, 3),
     "restart_window_seconds": Kind("1.5", "2.5", "3.5", 1.5, 2.5, 3.5),
     "restart_retries": Kind("1", "2", "0", 1, 2, 0),
+    "allow_ets_delete": Kind("true", "false", YES, YES, NO, YES),
     "watch_minutes": Kind("1.5", "2.5", "0", 1.5, 2.5, 0.0),
     "vitals_interval_seconds": Kind("1.5", "2.5", "3.5", 1.5, 2.5, 3.5),
     "trend_interval_seconds": Kind("1.5", "0", "3.5", 1.5, 0.0, 3.5),
