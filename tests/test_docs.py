@@ -10,7 +10,7 @@ import pytest
 import typer.main
 from fastapi.routing import APIRoute
 
-from collector import api, audit_api, cli, diagnostics, endpoints
+from collector import api, audit_api, cli, diagnostics, endpoints, restarts_api
 from collector.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -31,7 +31,7 @@ def test_the_readme_names_no_setting_that_does_not_exist() -> None:
 def test_every_address_is_in_the_readme() -> None:
     routes = [
         route.path
-        for router in (api.router, audit_api.router, diagnostics.router, endpoints.router)
+        for router in (api.router, audit_api.router, diagnostics.router, endpoints.router, restarts_api.router)
         for route in router.routes
         if isinstance(route, APIRoute)
     ]
