@@ -39,7 +39,7 @@ POLL_SECONDS: Final = 0.5
 MAX_SILENCE_SECONDS: Final = 30.0  # of a collector or a node that does not answer while a restart is under way
 
 # By the collector's gate: who may not act is not answered by a guard, and nothing was done either.
-_REFUSALS: Final = frozenset({401, 403, 409, 429})
+_REFUSALS: Final = frozenset({401, 403, 429})
 
 _T = TypeVar("_T")
 _Model = TypeVar("_Model", PlanAnswer, RestartAnswer)
