@@ -91,7 +91,7 @@ async def watch(
         except AgentError as error:
             trouble = str(error)
     if trouble is not None:
-        return Held(held=None, text=f"not known, the node does not answer: {trouble}")
+        return Held(held=None, text=f"the node does not answer: {trouble}")
     return Held(held=True, text=f"the same process runs after {seconds / 60:g} minutes")
 
 

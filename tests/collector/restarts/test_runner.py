@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -11,10 +11,10 @@ import pytest
 from agent.actions.guards import Guard
 from agent.actions.plan import Policy
 from collector.journal import Journal
-from collector.journal_chain import Entry, Kind
-from collector.restarts import finding_out, runner
+from collector.journal_chain import Entry, Json, Kind
+from collector.restarts import account, finding_out, runner
 from collector.restarts.models import RestartRequest, RestartState
-from collector.restarts.planning import NotThere
+from collector.restarts.planning import NotThere, Planned
 from collector.restarts.runner import KeyReused, Refused, Restarts, Rules
 from tests.fakes import until
 from tests.restart_node import CHILD, FIRST_PID, SUPERVISOR, FakeSite, RestartNode
@@ -313,3 +313,94 @@ async def test_the_latest_come_first_and_those_that_were_refused_too(node: Resta
         ("anna", RestartState.DONE),
     ]
     assert restarts.outcomes == {("restart", RestartState.DONE): 1, ("restart", RestartState.REFUSED): 1}
+
+
+# ------------------------------------------------------------------------------------------- a watcher that was ended
+
+
+@pytest.mark.parametrize(("ending", "held"), [("same", True), ("child ended", None), ("node anew", None)])
+async def test_a_watch_that_nobody_ended_is_looked_at_when_its_time_is_over(
+    node: RestartNode, journal: Journal, monkeypatch: pytest.MonkeyPatch, ending: str, *, held: bool | None
+) -> None:
+    monkeypatch.setattr(account, "WATCHER_LATE_SECONDS", 0.0)
+    before = Restarts(FakeSite(node), journal, Rules(QUICK.policy, watch_seconds=0.2))
+    begun = await before.begin(REQUEST, "anna")
+    await until(lambda: before.outcomes, "it has ended")
+    await before.close()
+    if ending == "child ended":
+        node.child = 999
+    if ending == "node anew":
+        node.start_anew()
+    after = Restarts(FakeSite(node), journal, QUICK)
+    async with asyncio.timeout(10):
+        while (told := await after.book.find(begun.id)) is None or told.is_watched:
+            assert await after.close_open_intents()
+    assert told.held is held
+    assert ("it held" if held else "whether it held is not known: nobody watched it to the end") in told.text
+    assert await kinds(journal) == [Kind.INTENT, Kind.OUTCOME, Kind.WATCHED]
+
+
+async def test_a_watch_that_goes_on_is_left_to_whoever_watches(
+    node: RestartNode, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account, "WATCHER_LATE_SECONDS", -60.0)  # as if its time were over already
+    restarts = Restarts(FakeSite(node), journal, Rules(QUICK.policy, watch_seconds=30.0))
+    begun = await restarts.begin(REQUEST, "anna")
+    await until(lambda: restarts.outcomes, "it has ended")
+    assert await restarts.close_open_intents()
+    told = await restarts.book.find(begun.id)
+    assert told is not None
+    assert told.is_watched
+    await restarts.close()
+
+
+async def test_a_watch_of_a_node_that_does_not_answer_ends_without_knowing(node: RestartNode, journal: Journal) -> None:
+    restarts = Restarts(FakeSite(node), journal, Rules(QUICK.policy, watch_seconds=0.3))
+    begun = await restarts.begin(REQUEST, "anna")
+    await until(lambda: restarts.outcomes, "it has ended")
+    node.is_connected = False
+    await restarts.wait(begun.id)
+    told = await restarts.book.find(begun.id)
+    assert told is not None
+    assert told.held is None
+    assert "whether it held is not known: the node does not answer" in told.text
+
+
+async def test_what_was_lost_from_sight_is_given_up_in_time_and_stays_open(node: RestartNode, journal: Journal) -> None:
+    rules = Rules(QUICK.policy, watch_seconds=0.0, give_up_seconds=0.05)
+    restarts = Restarts(FakeSite(node, loses="behind"), journal, rules)
+    begun = await restarts.begin(REQUEST, "anna")
+    await restarts.wait(begun.id)
+    told = await restarts.book.find(begun.id)
+    assert told is not None
+    assert told.state is RestartState.RUNNING
+    assert await kinds(journal) == [Kind.INTENT]
+
+
+async def test_an_intent_of_ours_is_not_looked_up_before_its_worker_is_sent(
+    node: RestartNode, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restarts = Restarts(FakeSite(node), journal, QUICK)
+    intend = restarts.book.intend
+
+    async def intend_and_look(action_id: str, planned: Planned, body: Mapping[str, Json]) -> Entry:
+        intent = await intend(action_id, planned, body)
+        assert await restarts.close_open_intents()
+        return intent
+
+    monkeypatch.setattr(restarts.book, "intend", intend_and_look)
+    await restarts.wait((await restarts.begin(REQUEST, "anna")).id)
+    assert await kinds(journal) == [Kind.INTENT, Kind.OUTCOME]
+
+
+async def test_what_is_found_out_is_not_written_behind_what_was_told(node: RestartNode, journal: Journal) -> None:
+    before = Restarts(FakeSite(node, loses="behind"), journal, QUICK)
+    begun = await before.begin(REQUEST, "anna")
+    await until(lambda: not node.is_connected, "the connection is cut")
+    await before.close()
+    node.is_connected = True
+    after = [Restarts(FakeSite(node), journal, QUICK) for _ in range(3)]
+    assert await asyncio.gather(*(one.close_open_intents() for one in after)) == [True] * 3
+    assert await kinds(journal) == [Kind.INTENT, Kind.RECONCILED]
+    assert sum(sum(one.outcomes.values()) for one in after) == 1
+    assert begun.id == (await entries(journal))[0].action_id
