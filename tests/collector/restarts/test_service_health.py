@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import socketserver
+import threading
+from collections.abc import Iterator
 
 import pytest
 
 from collector.restarts import service_health as module
 from collector.restarts.service_health import MAX_TEXT_CHARACTERS, service_health
 from erlang_fixtures.beam import free_port
+from tests.collector_fakes import PATIENCE_SECONDS
 
 
-@contextlib.asynccontextmanager
-async def answering(*pieces: bytes, is_held: bool = False) -> AsyncIterator[str]:
-    """Serve these bytes to whoever asks, and then hang up, or never."""
-    held: list[asyncio.StreamWriter] = []
+@contextlib.contextmanager
+def answering(*pieces: bytes, is_held: bool = False) -> Iterator[str]:
+    """Serve these bytes to whoever asks, and then hang up, or only at the end."""
+    is_over = threading.Event()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        held.append(writer)
-        await reader.readuntil(b"\r\n\r\n")
-        for piece in pieces:
-            writer.write(piece)
-        with contextlib.suppress(ConnectionError):
-            await writer.drain()
-        if not is_held:
-            writer.close()
+    class Answer(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(ConnectionError):
+                while self.rfile.readline().strip():
+                    pass
+                for piece in pieces:
+                    self.wfile.write(piece)
+            if is_held:
+                is_over.wait(PATIENCE_SECONDS)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        for writer in held:
-            writer.close()
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Answer) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            is_over.set()
+            server.shutdown()
+            serving.join()
 
 
 def http(status: str, body: bytes, *headers: str) -> bytes:
@@ -57,14 +61,14 @@ def http(status: str, body: bytes, *headers: str) -> bytes:
     ],
 )  # fmt: skip
 async def test_it_is_told_in_one_line(answer: bytes, told: str) -> None:
-    async with answering(answer) as url:
+    with answering(answer) as url:
         assert await service_health(url) == told
         assert await service_health(f"{url}/") == told
 
 
 async def test_a_long_answer_is_cut() -> None:
     body = b"x" * 1_000_000
-    async with answering(http("200 OK", body)) as url:
+    with answering(http("200 OK", body)) as url:
         told = await service_health(url)
     assert told == f"200 {'x' * MAX_TEXT_CHARACTERS}…"
 
@@ -72,7 +76,7 @@ async def test_a_long_answer_is_cut() -> None:
 @pytest.mark.parametrize("pieces", [(), (b"HTTP/1.1 200 OK\r\n",), (http("200 OK", b"x" * 100)[:-50],)])
 async def test_who_does_not_get_to_an_end_is_left(monkeypatch: pytest.MonkeyPatch, pieces: tuple[bytes, ...]) -> None:
     monkeypatch.setattr(module, "REQUEST_SECONDS", 0.2)
-    async with answering(*pieces, is_held=True) as url:
+    with answering(*pieces, is_held=True) as url:
         assert await service_health(url) == f"{url}/health gives no answer within 0.2 s"
 
 
@@ -82,7 +86,7 @@ async def test_where_nobody_listens_it_says_so() -> None:
 
 
 async def test_what_is_not_http_says_so() -> None:
-    async with answering(b"SSH-2.0-OpenSSH\r\n") as url:
+    with answering(b"SSH-2.0-OpenSSH\r\n") as url:
         assert (await service_health(url)).startswith(f"{url}/health does not answer")
 
 
