@@ -67,12 +67,10 @@ class Known:
         failure = self._failures.get(question.key)
         if failure is not None and now < failure.until(asker):
             return failure.failed
-        wait_seconds = self._wait_seconds(question, asker, now) if question.is_sweep else 0.0
-        if wait_seconds <= 0:
-            return None
-        if asker is Asker.PROGRAM and kept is not None:
+        too_soon = self._too_soon(question, asker, now) if question.is_sweep else None
+        if too_soon is not None and asker is Asker.PROGRAM and kept is not None:
             return kept.answered
-        return Failed(_too_soon(question, asker, wait_seconds), 0.0)
+        return None if too_soon is None else Failed(too_soon, 0.0)
 
     def latest(self, question: Question) -> Answered | None:
         """Return the latest answer, however old it is."""
@@ -155,22 +153,29 @@ class Known:
         if len(self._failures) > MAX_FAILURES:
             self._failures.popitem(last=False)
 
-    def _wait_seconds(self, question: Question, asker: Asker, now: float) -> float:
-        """Return how long this asker has to wait until the node may be asked.
+    def _too_soon(self, question: Question, asker: Asker, now: float) -> TooSoon | None:
+        """Return why this asker has to wait until the node may be asked, and for how long; None: not at all.
 
         There is one sweep of a probe at a time: each of several with other arguments would hold something for every
         process of the node. Who asks for the same takes part in the one that is under way, and does not come here.
         """
-        minimum_seconds = self._budget.fresh_min_interval_seconds
-        waits = [0.0]
-        other = self._under_way.get(question.probe)
-        if other is not None:
-            waits.append(max(0.0, other.at + other.question.window_seconds - now) + max(minimum_seconds, 1.0))
+        probe, minimum_seconds = question.probe, self._budget.fresh_min_interval_seconds
         if asker is Asker.PERSON:
-            waits.append(self._begun_at.get(question.probe, _LONG_AGO) + minimum_seconds - now)
+            why = f"{probe} was asked a moment ago: ask again in {{}}, or without fresh=true for what is known already"
+            wait_seconds = self._begun_at.get(probe, _LONG_AGO) + minimum_seconds - now
         else:
-            waits.append(self._paid_at.get(pot_of(question.probe), _LONG_AGO) - now)
-        return max(waits)
+            why = (
+                f"{probe} has been asked as often as programs may have it asked within our share of a scheduler: "
+                "ask again in {}, or with fresh=true"
+            )
+            wait_seconds = self._paid_at.get(pot_of(probe), _LONG_AGO) - now
+        other = self._under_way.get(probe)
+        if other is not None:
+            its_seconds = max(0.0, other.at + other.question.window_seconds - now) + max(minimum_seconds, 1.0)
+            if its_seconds > wait_seconds:
+                why = f"{probe} is under way with other parameters, and there is one at a time: ask again in {{}}"
+                wait_seconds = its_seconds
+        return TooSoon(why.format(f"{wait_seconds:.1f} s"), wait_seconds) if wait_seconds > 0 else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -197,15 +202,3 @@ class _Failure:
 
     def until(self, asker: Asker) -> float:
         return self.until_for_persons if asker is Asker.PERSON else self.until_for_programs
-
-
-def _too_soon(question: Question, asker: Asker, wait_seconds: float) -> TooSoon:
-    again = f"ask again in {wait_seconds:.1f} s"
-    if asker is Asker.PERSON:
-        why = f"{question.probe} was asked a moment ago: {again}, or without fresh=true for what is known already"
-    else:
-        why = (
-            f"{question.probe} has been asked as often as programs may have it asked within our share of a scheduler: "
-            f"{again}, or with fresh=true"
-        )
-    return TooSoon(why, wait_seconds)

@@ -215,6 +215,14 @@ async def test_another_window_waits_for_the_one_that_is_under_way(known: Known, 
     assert known.look(busy(5.0), asker, T0 + 12.5) is None
 
 
+@pytest.mark.parametrize("asker", Asker)
+async def test_who_waits_for_another_window_is_told_just_that(known: Known, asker: Asker) -> None:
+    known.begin(busy(10.0), PERSON, T0)
+    found = known.look(busy(5.0), asker, T0 + 4)
+    assert isinstance(found, Failed)
+    assert str(found.error) == "busy is under way with other parameters, and there is one at a time: ask again in 7.0 s"
+
+
 async def test_a_question_that_was_given_up_is_not_under_way_any_more(known: Known) -> None:
     assert known.end(known.begin(busy(10.0), PERSON, T0), None, T0 + 2) == 0.0
     assert known.look(busy(5.0), PERSON, T0 + 2) is None
