@@ -310,7 +310,7 @@ TREE_FOUND: Final = SupervisionTree(
     ),
     left_out=(
         "200000 children are counted and not listed: more than are listed of one supervisor",
-        "the children of supervisors: not answering (1)",
+        "the children of supervisors: 1 not answering",
     ),
 )
 SUBTREE_FOUND: Final = SupervisionTree((Root(None, "<0.102.0>", BILLING_SUP),))

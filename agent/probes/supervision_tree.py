@@ -188,5 +188,7 @@ def _left_out(tree: SupervisionTree, applications: int) -> tuple[str, ...]:
         elif supervisor.status is not Status.NOT_A_SUPERVISOR:
             not_known[supervisor.status] += 1
     reasons += [f"{children} children are counted and not listed: {why}" for why, children in not_listed.items()]
-    reasons += [f"the children of supervisors: {status} ({number})" for status, number in not_known.items()]
+    if not_known:
+        told = ", ".join(f"{number} {status}" for status, number in not_known.items())
+        reasons.append(f"the children of supervisors: {told}")
     return tuple(reasons)

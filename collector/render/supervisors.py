@@ -233,7 +233,7 @@ def _listed(states: Mapping[str, int]) -> str:
 
 def _told(tops: Sequence[SupervisorRow]) -> list[Text]:
     """Say before the tree what a person should look at in it."""
-    found = [line for top in tops for line in _troubles(top)]
+    found = [line for top in tops for line in _troubles(top)] + [line for top in tops for line in _restarts(top)]
     if len(found) > MAX_TROUBLES:
         rest = len(found) - MAX_TROUBLES + 1
         return [
@@ -244,7 +244,7 @@ def _told(tops: Sequence[SupervisorRow]) -> list[Text]:
 
 
 def _troubles(supervisor: SupervisorRow) -> Iterator[Text]:
-    who = f"{supervisor.name or supervisor.module or ''} {supervisor.pid}".strip()
+    who = _who(supervisor)
     if supervisor.status not in _DULL:
         yield Text.assemble(cell(who, "bold"), " ", _status(supervisor))
     elif supervisor.budget_left == 0 and supervisor.intensity:
@@ -255,3 +255,16 @@ def _troubles(supervisor: SupervisorRow) -> Iterator[Text]:
             yield line.append_text(child_state(child.state, child.restart)).append(f", {child.restart}", "dim")
         if child.supervisor is not None:
             yield from _troubles(child.supervisor)
+
+
+def _restarts(supervisor: SupervisorRow) -> Iterator[Text]:
+    """Name those whose children crash and come back: what crashes over and over runs whenever one looks."""
+    if supervisor.restarts and supervisor.budget_left != 0:
+        yield Text.assemble(cell(_who(supervisor), "bold"), " has restarted children: ", _budget(supervisor))
+    for child in supervisor.children or []:
+        if child.supervisor is not None:
+            yield from _restarts(child.supervisor)
+
+
+def _who(supervisor: SupervisorRow) -> str:
+    return f"{supervisor.name or supervisor.module or ''} {supervisor.pid}".strip()

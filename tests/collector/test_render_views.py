@@ -79,12 +79,13 @@ TREE_AT_80 = """\
 tai_autonomics@127.0.0.1, 03:14:07 UTC
 not complete: 200000 children are counted and not listed: more than are listed
 of one supervisor
-not complete: the children of supervisors: not answering (1)
+not complete: the children of supervisors: 1 not answering
 4 supervisors
 tai_autonomics_sup <0.89.0> has no restart left: 0 of 5 left in 60 s
 ledger_writer of billing_sup <0.102.0> not running, permanent
 quota_sla_sup <0.104.0> not answering, in proc_lib:sync_start_link/2, 3 messages
 wait
+billing_sup <0.102.0> has restarted children: 4 of 5 left in 60 s
 
 application tai_autonomics
 └── tai_autonomics_sup <0.89.0> running, one_for_all, 0 of 5 left in 60 s

@@ -180,7 +180,7 @@ async def test_a_supervisor_that_hangs_in_a_child_s_start_is_not_answering_and_i
         assert found.current_function.startswith(where)
         assert found.budget_left is None
         assert not tree.complete
-        assert tree.left_out == ("the children of supervisors: not answering (1)",)
+        assert tree.left_out == ("the children of supervisors: 1 not answering",)
 
 
 @pytest.mark.parametrize("hibernated", [TRUE, FALSE])

@@ -126,7 +126,7 @@ async def test_one_that_got_no_question_has_unknown_children_and_says_where_it_i
     (one,) = found.supervisors()
     assert (one.status, one.children, one.counts, one.budget_left) == (expected, None, None, None)
     assert (one.current_function, one.message_queue_len) == ("proc_lib:sync_start_link/2", 0)
-    assert found.left_out == (f"the children of supervisors: {expected} (1)",)
+    assert found.left_out == (f"the children of supervisors: 1 {expected}",)
 
 
 async def test_what_is_no_supervisor_leaves_nothing_out() -> None:
@@ -269,7 +269,7 @@ async def test_a_supervisor_that_died_before_it_was_looked_at_is_gone() -> None:
 async def test_one_that_was_not_reached_says_so() -> None:
     found = await ask((TOP, running(declared("governance_sup", pid(51)))))
     assert [one.status for one in found.supervisors()] == [Status.RUNNING, Status.NOT_LOOKED_AT]
-    assert found.left_out == ("the children of supervisors: not looked at (1)",)
+    assert found.left_out == ("the children of supervisors: 1 not looked at",)
 
 
 @pytest.mark.parametrize("process", [UNDEFINED, Atom("restarting"), Pid(Atom("other@h"), 51, 0, 1)])
