@@ -176,6 +176,9 @@ def show(ask: Callable[[], _Model], draw: Callable[[_Model], RenderableType], ma
             print(answer.model_dump_json(indent=2), flush=True)  # noqa: T201  # the answer is what was asked for
         else:
             make_console().print(draw(answer))
+    except BrokenPipeError:  # who reads has had enough, as `| head` has: no error, and rich ends in the same way
+        make_console().on_broken_pipe()
+        return
     except OSError as error:
         raise ClientError(f"the answer cannot be written: {error.strerror}") from None
     if isinstance(answer, NodeAnswer) and answer.trouble is not None:

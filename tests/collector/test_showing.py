@@ -255,6 +255,16 @@ def test_ctrl_c_ends_it_with_0_and_whole_lines(collector: str) -> None:
         assert MemoryAnswer.model_validate_json(line).total_bytes == MEMORY.total
 
 
+@pytest.mark.parametrize("manner", [(), ("--json",), ("--watch",), ("--watch", "--json")], ids=" ".join)
+def test_it_ends_quietly_when_nobody_reads_any_more(collector: str, manner: tuple[str, ...]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as closed:
+        command = [str(PROGRAM), "memory", *manner, "--url", collector]
+        ran = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, check=False, timeout=PATIENCE_SECONDS)
+    assert (ran.returncode, ran.stderr) == (1, b"")
+
+
 def test_ctrl_c_on_a_terminal_ends_it_with_0_and_gives_the_cursor_back(collector: str) -> None:
     ours, theirs = pty.openpty()
     with os.fdopen(ours, "rb", buffering=0) as screen:
