@@ -16,6 +16,8 @@ import httpx
 import pytest
 
 from agent import Session, Up, read_cookie_file
+from agent.expression import Expression
+from agent.probes import ets
 from agent.terms import Atom
 from collector.app import create_app
 from collector.instance import Instance
@@ -74,6 +76,11 @@ async def session(beam: Beam) -> AsyncIterator[Session]:
 
 def path_of(route: str) -> str:
     return route.replace("{name}", quote(ACME))
+
+
+def freshly(route: str) -> str:
+    """The same, asked as a person asks."""
+    return f"{path_of(route)}{'&' if '?' in route else '?'}fresh=true"
 
 
 # ---------------------------------------------------------------------------------------------------------- the routes
@@ -153,6 +160,21 @@ async def test_a_scrape_sees_the_governors_too_so_that_their_ages_are_known(beam
     assert f'beamwarden_node_cost_seconds_total{{erlang_node="{beam.name}",probe="governors"}}' in scrape.text
 
 
+async def test_a_probe_that_meets_its_heap_limit_says_so_and_costs_no_other_its_answer(
+    beam: Beam, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ets, "SWEEP", Expression("too_much", "lists:duplicate(1000000000, too_much)"))
+    async with serving(beam) as client:
+        failed = await client.get("ets?fresh=true")
+        others = {route: (await client.get(freshly(route))).status_code for route in ROUTES if route[:3] != "ets"}
+        health = await client.get("http://127.0.0.1:9750/health")
+    assert failed.status_code == 502
+    assert failed.json()["type"] == "urn:beamwarden:question-failed"
+    assert "it met its heap limit" in failed.json()["detail"]
+    assert set(others.values()) == {200}, others
+    assert health.status_code == 200
+
+
 async def test_a_supervisor_that_hangs_is_told_over_rest(beam: Beam, session: Session) -> None:
     async with serving(beam, extra_supervisors=("hanging_sup",)) as client, ill(session, "ill_hanging_supervisor"):
         answer = (await client.get("supervisors?fresh=true")).json()
@@ -193,7 +215,7 @@ async def ask_for_unseen(client: httpx.AsyncClient, names: Mapping[str, int]) ->
 async def make_no_atoms(beam: Beam, session: Session, names: Mapping[str, int]) -> None:
     async with serving(beam) as client:
         for route in ROUTES:  # with which the node learns the words of our expressions, and loads what it needs
-            response = await client.get(f"{path_of(route)}{'&' if '?' in route else '?'}fresh=true")
+            response = await client.get(freshly(route))
             assert response.is_success, response.text
         await ask_for_unseen(client, dict.fromkeys(LOOKUPS, 5))
         before = await number(session, "erlang:system_info", Atom("atom_count"))
