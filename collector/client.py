@@ -33,6 +33,8 @@ REQUEST_SECONDS: Final = QUESTION_SECONDS + 3.0
 ACT_SECONDS: Final = 60.0  # for a plan of a large tree, which takes several questions
 DEFAULT_RETRY_SECONDS: Final = 1.0
 
+_TURNED_AWAY: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
+
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -47,6 +49,11 @@ class ProblemAnswer(ClientError):
         self.status = status
         self.content = content
         super().__init__(message)
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether it was turned away before it was looked at: by the collector's gate, or for lack of a journal."""
+        return self.status in _TURNED_AWAY or b"urn:beamwarden:journal-not-writable" in self.content
 
 
 class NotHeard(ClientError):

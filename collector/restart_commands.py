@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Annotated
 
 import typer
-from pydantic import BaseModel
 from rich.console import Console
 from rich.text import Text
 
 from agent.actions.guards import Guard
 from collector.client import Collector, Direct
+from collector.consent import (
+    AsJson,
+    DryRun,
+    Exit,
+    Reason,
+    Yes,
+    ask_consent,
+    check_consent,
+    print_json,
+    printable_lines,
+)
 from collector.render.parts import printable
 from collector.render.restarts import plan_facts
 from collector.restarting import (
@@ -25,23 +34,13 @@ from collector.restarting import (
     RemoteOperator,
 )
 from collector.restarts.models import RestartAnswer, RestartRequest, RestartState
-from collector.settings import SettingsError
 from collector.showing import finding, make_console, query_of
 
 app = typer.Typer()
 
 
-class Exit(IntEnum):
-    """How ``beamwarden restart`` ends. 1 is no answer and 2 a wrong setting, as with every command."""
-
-    UP = 0
-    REFUSED = 3
-    DOWN = 4
-    UNKNOWN = 5
-
-
 _EXITS = {
-    RestartState.DONE: Exit.UP,
+    RestartState.DONE: Exit.DONE,
     RestartState.FAILED: Exit.DOWN,
     RestartState.NOT_DONE: Exit.REFUSED,
     RestartState.REFUSED: Exit.REFUSED,
@@ -66,19 +65,19 @@ def restart(  # noqa: PLR0913  # as many as it has options
     under: Annotated[
         str | None, typer.Option("--under", metavar="SUPERVISOR", help="the supervisor that has it (default: its own)")
     ] = None,
-    reason: Annotated[str, typer.Option("--reason", help="why, for the journal")] = "",
+    reason: Reason = "",
     accept_data_loss: Annotated[
         list[str], typer.Option("--accept-data-loss", metavar="TABLE", help="a table whose rows may be lost; repeat it")
     ] = [],  # noqa: B006  # typer's way; it is not changed
     accept_lost_children: Annotated[
         bool, typer.Option("--accept-lost-children", help="children may be lost that no restart brings back")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="only show the plan")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="wait until it is known whether it holds (watch_minutes)")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="print the answer as JSON; asks nothing")] = False,
+    json: AsJson = False,
 ) -> None:
     """Restart a supervisor's child, after showing the plan."""
     request = query_of(
@@ -90,10 +89,7 @@ def restart(  # noqa: PLR0913  # as many as it has options
         accept_lost_children=accept_lost_children,
     )
     operator: Operator = RemoteOperator(source) if isinstance(source, Collector) else LocalOperator(source)
-    if json and not dry_run and not yes:
-        raise SettingsError("--json asks nothing: add --yes to restart, or --dry-run to see the plan")
-    if yes and not dry_run and not reason.strip():
-        raise SettingsError("--yes: say why with --reason, for whoever reads the journal")
+    check_consent(dry_run=dry_run, yes=yes, json=json, reason=reason)
     try:
         ended = _plan_and_do(
             operator, request, _Asking(is_dry_run=dry_run, is_agreed=yes, until_held=wait, is_json=json)
@@ -118,8 +114,8 @@ def _plan_and_do(operator: Operator, request: RestartRequest, asking: _Asking) -
     console = make_console()
     if asking.is_dry_run:
         plan = operator.plan(request)
-        _print(plan) if asking.is_json else console.print(plan_facts(plan, request))
-        return Exit.UP if plan.allowed else Exit.REFUSED
+        print_json(plan) if asking.is_json else console.print(plan_facts(plan, request))
+        return Exit.DONE if plan.allowed else Exit.REFUSED
     if asking.is_agreed:
         ended = _do(console, operator, _show_first(console, operator, request, asking), asking)
         return Exit.REFUSED if ended is None else ended
@@ -128,7 +124,7 @@ def _plan_and_do(operator: Operator, request: RestartRequest, asking: _Asking) -
         console.print(plan_facts(plan, request))
         if not plan.allowed:
             return Exit.REFUSED
-        request = _ask(console, request).model_copy(update={"plan_id": plan.plan_id})
+        request = ask_consent(console, request).model_copy(update={"plan_id": plan.plan_id})
         ended = _do(console, operator, request, asking)
         if ended is not None:
             return ended
@@ -160,7 +156,7 @@ def _do(console: Console, operator: Operator, request: RestartRequest, asking: _
         is_changed = any(one.guard == Guard.PLAN_CHANGED for one in refused.refusals)
         if is_changed and not asking.is_agreed:
             return None
-        _print(refused.plan) if asking.is_json else console.print(plan_facts(refused.plan, request))
+        print_json(refused.plan) if asking.is_json else console.print(plan_facts(refused.plan, request))
         return Exit.REFUSED
     except LostSight as lost:
         sys.stderr.write(f"beamwarden: {printable(str(lost))}. `beamwarden audit` says it when it is known\n")
@@ -169,33 +165,12 @@ def _do(console: Console, operator: Operator, request: RestartRequest, asking: _
         what = "On the node it goes on" if begun else "Whether it has begun is not known"
         sys.stderr.write(f"\nNot waiting any more. {what}; `beamwarden audit` says how it ended.\n")
         return Exit.UNKNOWN
-    _print(answer) if asking.is_json else console.print(Text(printable_lines(answer.text)))
+    print_json(answer) if asking.is_json else console.print(Text(printable_lines(answer.text)))
     if answer.held is False:
         return Exit.DOWN
     if asking.until_held and answer.held is None and answer.state is RestartState.DONE:
         return Exit.UNKNOWN
     return _EXITS.get(answer.state, Exit.UNKNOWN)
-
-
-def _ask(console: Console, request: RestartRequest) -> RestartRequest:
-    """Ask whether to do it, and why. Ends the program when the person says no."""
-    if not sys.stdin.isatty():
-        raise SettingsError("nobody can be asked here: add --yes and --reason, or --dry-run")
-    try:
-        if not typer.confirm("\nDo it?", default=False):
-            console.print("Nothing was done.")
-            sys.exit(Exit.REFUSED)
-        while not request.reason.strip():
-            try:
-                request = query_of(
-                    RestartRequest, **request.model_dump() | {"reason": typer.prompt("Why (for the journal)")}
-                )
-            except SettingsError as error:
-                console.print(Text(printable_lines(str(error)), "red"))
-    except typer.Abort:
-        console.print("\nNothing was done.")
-        sys.exit(Exit.REFUSED)
-    return request
 
 
 def _tell(console: Console, told: RestartAnswer, asking: _Asking) -> None:
@@ -206,12 +181,3 @@ def _tell(console: Console, told: RestartAnswer, asking: _Asking) -> None:
     else:
         console.print(Text(printable_lines(told.text)))
         console.print()
-
-
-def _print(answer: BaseModel) -> None:
-    print(answer.model_dump_json(indent=2), flush=True)  # noqa: T201  # the answer is what was asked for
-
-
-def printable_lines(text: str) -> str:
-    """Return a text of several lines without what a terminal would obey."""
-    return "\n".join(printable(line) for line in text.split("\n"))

@@ -38,9 +38,6 @@ from collector.restarts.runner import KeyReused, Refused, Restarts
 POLL_SECONDS: Final = 0.5
 MAX_SILENCE_SECONDS: Final = 30.0  # of a collector or a node that does not answer while a restart is under way
 
-# By the collector's gate: who may not act is not answered by a guard, and nothing was done either.
-_REFUSALS: Final = frozenset({401, 403, 429})
-
 _T = TypeVar("_T")
 _Model = TypeVar("_Model", PlanAnswer, RestartAnswer)
 
@@ -137,8 +134,7 @@ class RemoteOperator:
             try:
                 raise RefusedByGuards(RefusalProblem.model_validate_json(problem.content).plan) from None
             except ValidationError:  # it is another problem
-                is_refusal = problem.status in _REFUSALS or b"urn:beamwarden:journal-not-writable" in problem.content
-                raise (RefusedWithoutPlan(str(problem)) if is_refusal else problem) from None
+                raise (RefusedWithoutPlan(str(problem)) if problem.is_refusal else problem) from None
 
 
 @dataclass(slots=True)

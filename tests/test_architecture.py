@@ -128,6 +128,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "collector.restarts_api",
     ),
     ("collector.showing",),
+    ("collector.consent",),
     # The full screen: all of it decides, and only the last two move anything.
     ("collector.top", "collector.top.sparkline"),
     ("collector.top.over_time", "collector.top.pages"),
@@ -148,11 +149,11 @@ ROWS: tuple[tuple[str, ...], ...] = (
     (
         "collector.app",
         "collector.audit_commands",
+        "collector.cleaning_commands",
         "collector.commands",
         "collector.restart_commands",
         "collector.token_commands",
     ),
-    ("collector.cleaning_commands",),
     ("collector.serve",),
     ("collector.cli",),
     ("collector.__main__",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections import Counter
@@ -42,6 +43,8 @@ COLLECTION_SECONDS: Final = 30.0  # for a process to come to it; then it does it
 DELETION_SECONDS: Final = 30.0
 MAX_KEY_SHOWN: Final = 200
 ACTIONS: Final = frozenset({"gc", "ets-delete"})
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 class WrongKey(Exception):
@@ -105,14 +108,14 @@ class Cleaning:
     async def _run(
         self, request: CleaningRequest, who: str, plan: Callable[[Connection], Awaitable[_Planned]]
     ) -> CleaningAnswer:
-        if (
-            not request.dry_run
-            and self._journal.trouble is not None
-            and (why := await self._journal.check()) is not None
-        ):
-            raise JournalUnwritable(why)
+        trouble = None if self._journal.trouble is None else await self._journal.check()
+        if trouble is not None and not request.dry_run:
+            raise JournalUnwritable(trouble)
         connection = await self._site.connection()
         planned = await plan(connection)
+        if trouble is not None:
+            unwritable = Refusal(Guard.JOURNAL, f"what is done could not be written down: {trouble}")
+            planned = replace(planned, refusals=(*planned.refusals, unwritable))
         if (running := await holder(connection, LOOK_SECONDS)) is not None:
             planned = replace(planned, refusals=(*planned.refusals, action_running(running)))
         if request.dry_run:
@@ -144,7 +147,10 @@ class Cleaning:
             done = answer.model_copy(update={"state": CleaningState.UNKNOWN, "found": f"unknown: {error}"})
         done = done.model_copy(update={"action_id": action_id})
         result: Json = done.model_dump(mode="json", include={"process", "key"}, exclude_none=True)
-        await self._close(Kind.OUTCOME, intent, done.state, {"result": result, "found": done.found})
+        try:
+            await self._close(Kind.OUTCOME, intent, done.state, {"result": result, "found": done.found})
+        except JournalError as error:  # it is done all the same: the log has it, and the next start closes the intent
+            _LOG.error("the end of %s is not in the journal: %s", action_id, error, extra={"entry": result})
         ended, seconds = self.durations.get(answer.action, (0, 0.0))
         self.durations[answer.action] = (ended + 1, seconds + time.monotonic() - began)
         return done

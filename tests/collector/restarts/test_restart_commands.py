@@ -213,7 +213,7 @@ def test_a_child_that_does_not_exist_is_told_with_the_nearest(run: Run, collecti
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--json",), "--json asks nothing: add --yes to restart, or --dry-run to see the plan"),
+        (("--json",), "--json asks nothing: add --yes to do it, or --dry-run to see what would be done"),
         (("--yes",), "--yes: say why with --reason"),
         (("--yes", "--reason", " "), "--yes: say why with --reason"),
         (("--yes", "--reason", "x" * 501), "reason: String should have at most 500 characters"),
