@@ -54,6 +54,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     # What changes something: decisions first.
     ("agent.actions",),
     ("agent.actions.guards",),
+    ("agent.actions.obstacles",),
     ("agent.actions.plan",),
     ("agent.actions.restart",),
     ("agent.actions.garbage_collect", "agent.actions.table_key"),

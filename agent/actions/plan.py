@@ -12,14 +12,14 @@ from enum import StrEnum
 from typing import Final
 
 from agent.actions.guards import NEVER_RESTARTED, PLATFORM_APPLICATIONS, Guard, Refusal
-from agent.restarting import NoFacts, Obstacle, RestartFacts
-from agent.supervision import ChildState, Kind, Status, Supervisor
+from agent.actions.obstacles import OTP_KINDS, name_of, not_otp, of_obstacle
+from agent.restarting import NoFacts, RestartFacts, Subtree
+from agent.supervision import ChildState
 
-# Their state is that of supervisor.erl; of the others, restart_child ends some and their children with them.
-_OTP_KINDS: Final = frozenset({Kind.SUPERVISOR, Kind.ELIXIR_SUPERVISOR, Kind.PARTITION_SUPERVISOR})
 # A habit of some: the name of a table has its owner's pid.
 _PID_AT_THE_END: Final = re.compile(r"(?<=.)<\d+\.\d+\.\d+>\Z", re.DOTALL)
 _NAMED_IN_A_REFUSAL: Final = 5
+_NAMED_IN_A_WARNING: Final = 5
 _ID_DIGITS: Final = 16
 
 
@@ -101,7 +101,7 @@ def make_plan(
 ) -> Plan:
     """Decide. The id stands for all that must still be so: pids repeat in each life of a node, so also for which."""
     if isinstance(facts, NoFacts):
-        refusals = (_obstacle(facts), *too_soon(policy, past))
+        refusals = (of_obstacle(facts), *too_soon(policy, past))
         return Plan(_id(creation, instance_id, facts.obstacle), Action.RESTART, facts, refusals, ())
     action = Action.START if facts.state in (ChildState.UNDEFINED, ChildState.TERMINATED) else Action.RESTART
     return Plan(
@@ -118,70 +118,10 @@ def _id(creation: int, instance_id: str | None, *what: str) -> str:
     return digest.hexdigest()[:_ID_DIGITS]
 
 
-def _obstacle(found: NoFacts) -> Refusal:
-    supervisor = found.supervisor
-    match found.obstacle:
-        case Obstacle.APPLICATION_TOP:
-            return Refusal(
-                Guard.APPLICATION_TOP,
-                f"it is the top of the application {found.application}, which no supervisor restarts: restart a child "
-                "of it, or the node",
-            )
-        case Obstacle.NO_PARENT:
-            return Refusal(Guard.NO_SUPERVISOR, "no living process is its parent: name the supervisor that has it")
-        case Obstacle.SUPERVISOR_GONE:
-            return Refusal(Guard.NO_SUPERVISOR, "its supervisor has ended: look at the tree again")
-        case Obstacle.TOO_MANY:
-            return Refusal(Guard.TOO_LARGE, "more processes hang on it than are looked at: restart what is below it")
-        case Obstacle.SHARED_SPEC if (
-            supervisor is not None and supervisor.kind in _OTP_KINDS and supervisor.status is Status.RUNNING
-        ):
-            return Refusal(
-                Guard.SHARED_SPEC,
-                f"the children of {_name(supervisor)} share one spec (simple_one_for_one): one that is ended is not "
-                "started again. Whoever started it has to, or restart the supervisor itself",
-            )
-        case Obstacle.NOT_OTP | Obstacle.SHARED_SPEC:
-            return _not_otp(supervisor)
-    return _not_asked(supervisor)
-
-
-def _not_otp(supervisor: Supervisor | None) -> Refusal:
-    kind = supervisor.kind if supervisor is not None else None
-    if supervisor is None or kind is None or (kind in _OTP_KINDS and supervisor.status is not Status.RUNNING):
-        kind_of_it = "of a kind or release that we do not know"
-    else:
-        kind_of_it = str(kind)
-    return Refusal(
-        Guard.NOT_OTP_SUPERVISOR,
-        f"its supervisor is not OTP's own ({kind_of_it}): asking that one to restart a child can end it and all its "
-        "children",
-    )
-
-
-def _not_asked(supervisor: Supervisor | None) -> Refusal:
-    if supervisor is None:
-        return Refusal(Guard.NO_SUPERVISOR, "its supervisor has ended: look at the tree again")
-    name, status = _name(supervisor), supervisor.status
-    if status is Status.SUSPENDED:
-        return Refusal(Guard.SUPERVISOR_SUSPENDED, f"{name} is suspended (sys:suspend): somebody has to resume it")
-    if status is Status.NOT_A_SUPERVISOR:
-        return Refusal(Guard.NOT_A_SUPERVISOR, f"{name} is no supervisor, so it has no children to restart")
-    if status in (Status.UNKNOWN_STATE, Status.KIND_UNKNOWN):
-        return _not_otp(supervisor)
-    if status is Status.TOO_LARGE:
-        return Refusal(Guard.TOO_LARGE, f"{name} holds so much that looking at it would harm the node")
-    return Refusal(
-        Guard.SUPERVISOR_NOT_ANSWERING,
-        f"{name} is busy in {supervisor.current_function} with {supervisor.message_queue_len} messages waiting: it "
-        "would not take the request. Look what it waits for; it may be starting or ending a child",
-    )
-
-
 def _refusals(facts: RestartFacts, accepted: Accepted, policy: Policy, past: Past) -> Iterator[Refusal]:
     supervisor = facts.supervisor
-    if supervisor.kind not in _OTP_KINDS:
-        yield _not_otp(supervisor)
+    if supervisor.kind not in OTP_KINDS:
+        yield not_otp(supervisor)
     # A child without a process belongs where its supervisor does.
     applications = [facts.supervisor_application, *([facts.application] if facts.subtree.processes else [])]
     yield from (_application(each) for each in dict.fromkeys(applications) if not policy.allows(each))
@@ -192,7 +132,9 @@ def _refusals(facts: RestartFacts, accepted: Accepted, policy: Policy, past: Pas
             "started it has to",
         )
     if facts.state is ChildState.RESTARTING:
-        yield Refusal(Guard.ALREADY_RESTARTING, f"{_name(supervisor)} is restarting it already: look again in a moment")
+        yield Refusal(
+            Guard.ALREADY_RESTARTING, f"{name_of(supervisor)} is restarting it already: look again in a moment"
+        )
     if facts.state is ChildState.UNKNOWN:
         yield Refusal(
             Guard.CHILD_ELSEWHERE,
@@ -201,8 +143,9 @@ def _refusals(facts: RestartFacts, accepted: Accepted, policy: Policy, past: Pas
     if supervisor.restarts and supervisor.intensity is not None and supervisor.restarts >= supervisor.intensity:
         yield Refusal(
             Guard.BUDGET_USED_UP,
-            f"{_name(supervisor)} has no restart left ({supervisor.restarts} in {supervisor.period_seconds} s): a "
-            "child of it is crash-looping, and its next crash ends them all. Find out why first",
+            f"{name_of(supervisor)} has no restart left ({supervisor.restarts} within {supervisor.period_seconds} s; "
+            f"it allows {supervisor.intensity}): which of its children crashed is not recorded, and the next crash of "
+            "one ends them all. Find out why first",
             supervisor.period_seconds,
         )
     yield from _losses(facts, accepted)
@@ -271,28 +214,38 @@ def too_soon(policy: Policy, past: Past) -> Iterator[Refusal]:
 def _warnings(facts: RestartFacts, action: Action) -> Iterator[str]:
     supervisor, subtree = facts.supervisor, facts.subtree
     if supervisor.budget_left is None:
-        yield f"how many restarts {_name(supervisor)} has left is not known"
+        yield f"how many restarts {name_of(supervisor)} has left is not known"
     if action is Action.START:
         return
     if supervisor.strategy in ("one_for_all", "rest_for_one"):
         yield (
-            f"{_name(supervisor)} is {supervisor.strategy}: after a crash it would restart siblings too. A restart on "
-            "request leaves them as they are"
+            f"{name_of(supervisor)} is {supervisor.strategy}: after a crash it would restart siblings too. A restart "
+            "on request leaves them as they are"
         )
     if not subtree.is_shutdown_known:
         yield "how long the shutdown may take is not known"
     elif subtree.shutdown_milliseconds is None:
         yield "nothing limits how long the shutdown may take: a child says infinity"
     if subtree.told_count:
-        yield f"{subtree.told_count} processes outside are linked to it, trap exits and will be told of its end"
+        yield _survivors(subtree)
     for one in subtree.not_asked:
         yield f"{one.name or one.pid} below it was not asked ({one.status}): what hangs on it is not known"
     if subtree.supervisors:
         yield "children that were added while it ran come back only if whoever added them does so again"
 
 
-def _name(supervisor: Supervisor) -> str:
-    return supervisor.name or supervisor.pid
+def _survivors(subtree: Subtree) -> str:
+    count = subtree.told_count
+    said = f"{count} processes outside are" if count > 1 else "1 process outside is"
+    said += f" linked to it, {'trap' if count > 1 else 'traps'} exits and will be told of its end"
+    names = [one.name for one in subtree.told if one.name is not None]
+    if not names:
+        return said
+    more = f" and {len(names) - _NAMED_IN_A_WARNING} more" if len(names) > _NAMED_IN_A_WARNING else ""
+    return (
+        f"{said}. What lives on keeps its name ({', '.join(names[:_NAMED_IN_A_WARNING])}{more}): a start that wants "
+        "that name fails, and the child stays down"
+    )
 
 
 def shutdown_limit_seconds(facts: RestartFacts) -> float:

@@ -310,6 +310,12 @@ def test_a_budget_that_is_used_up_says_when_it_is_not_any_more() -> None:
     assert refusal(plan(supervised_by(restarts=7))).retry_after_seconds == 60
 
 
+def test_a_budget_that_is_used_up_accuses_no_child() -> None:
+    detail = refusal(plan(supervised_by(restarts=1, intensity=1, period_seconds=5))).detail
+    assert "(1 within 5 s; it allows 1)" in detail
+    assert "which of its children crashed is not recorded" in detail
+
+
 def test_a_start_that_met_another_process_is_not_tried_while_that_one_is_there() -> None:
     found = refusal(plan(DOWN, past=Past(blocker="<0.90.0>")))
     assert found.guard is Guard.FAILED_BEFORE
@@ -324,7 +330,12 @@ def test_a_start_that_met_another_process_is_not_tried_while_that_one_is_there()
         (supervised_by(strategy="rest_for_one"), "would restart siblings too"),
         (with_subtree(shutdown_milliseconds=None, is_shutdown_known=False), "may take is not known"),
         (with_subtree(shutdown_milliseconds=None), "a child says infinity"),
-        (with_subtree(told_count=2), "2 processes outside"),
+        (with_subtree(told_count=1), "1 process outside is linked to it"),
+        (with_subtree(told_count=2, told=(NamedProcess("<0.80.0>", None),)), "will be told of its end"),
+        (
+            with_subtree(told_count=2, told=(NamedProcess("<0.80.0>", None), NamedProcess("<0.81.0>", "port_owner"))),
+            "keeps its name (port_owner)",
+        ),
         (with_subtree(not_asked=(NotAsked("<0.80.0>", None, "busy"),)), "<0.80.0> below it was not asked (busy)"),
         (with_subtree(supervisors=1), "come back only if"),
     ],
