@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Header, Request
 
 from agent.actions.guards import Guard
 from collector.api import OF_A_NODE, OF_THE_GATE, PREFIX, WITH_TOKEN, Node, problems_of
@@ -48,20 +48,25 @@ async def _cleaning(request: Request, node: Node) -> Cleaning:
 
 
 OfNode = Annotated[Cleaning, Depends(_cleaning)]
+OnceOnly = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
 
 
 @router.post("/garbage-collections", summary="Collect the garbage of one process")
-async def post_collection(request: Request, cleaning: OfNode, wanted: CollectionRequest) -> CleaningAnswer:
+async def post_collection(
+    request: Request, cleaning: OfNode, wanted: CollectionRequest, idempotency_key: OnceOnly = None
+) -> CleaningAnswer:
     """Have one process collect its garbage, and say what that gave. It does nothing else meanwhile."""
     _need_reason(wanted)
-    return await cleaning.collect_garbage(wanted, request.state.principal.name)
+    return await cleaning.collect_garbage(wanted, request.state.principal.name, idempotency_key)
 
 
 @router.post("/table-deletions", summary="Delete one key of a table")
-async def post_deletion(request: Request, cleaning: OfNode, wanted: DeletionRequest) -> CleaningAnswer:
+async def post_deletion(
+    request: Request, cleaning: OfNode, wanted: DeletionRequest, idempotency_key: OnceOnly = None
+) -> CleaningAnswer:
     """Delete one key of a public ETS table, where the setting allow_ets_delete allows it."""
     _need_reason(wanted)
-    return await cleaning.delete_key(wanted, request.state.principal.name)
+    return await cleaning.delete_key(wanted, request.state.principal.name, idempotency_key)
 
 
 def _need_reason(wanted: CleaningRequest) -> None:

@@ -105,11 +105,18 @@ def _clean(source: Collector | Direct, path: str, request: _Request, *, yes: boo
             _show(planned, is_json=json)
             if request.dry_run or not planned.allowed:
                 sys.exit(Exit.DONE if planned.allowed else Exit.REFUSED)
-            request = ask_consent(make_console(), request)
+            request = _as_shown(ask_consent(make_console(), request), planned)
         sys.exit(_do(ask, request, is_json=json))
     except RefusedWithoutPlan as refused:
         _say(str(refused))
         sys.exit(Exit.REFUSED)
+
+
+def _as_shown(request: _Request, planned: CleaningAnswer) -> _Request:
+    """Ask for no more than what the person has seen."""
+    if planned.key is None:
+        return request
+    return request.model_copy(update={"max_rows": planned.key.objects})
 
 
 def _do(ask: Callable[[_Request], CleaningAnswer], request: _Request, *, is_json: bool) -> Exit:

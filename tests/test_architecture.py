@@ -89,6 +89,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("collector.restarts.runner",),
     ("collector.cleaning",),
     ("collector.cleaning.models",),
+    ("collector.cleaning.doing", "collector.cleaning.repeated"),
     ("collector.action_metrics", "collector.cleaning.runner"),
     ("collector.restarts.reconciling", "collector.restarts.rules"),
     ("collector.known",),

@@ -43,6 +43,12 @@ class DeletionRequest(CleaningRequest):
         description="The key as Erlang prints it.",
         examples=["42", '<<"acme">>', '{acme,"2026-11"}'],
     )
+    max_rows: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many rows with this key were agreed to; when there are more, nothing is done.",
+        examples=[1],
+    )
 
 
 class CleaningState(StrEnum):
@@ -67,7 +73,7 @@ class ProcessCleaned(BaseModel):
     """The process. Null where it was not looked at."""
 
     pid: str = Field(examples=["<0.123.0>"])
-    name: str | None = Field(examples=["receipt_store"])
+    name: str | None = Field(default=None, examples=["receipt_store"])
     before: FootprintAnswer | None = Field(default=None)
     after: FootprintAnswer | None = Field(default=None)
     seconds: float | None = Field(default=None, description="For how long it took or was waited for.", examples=[0.01])

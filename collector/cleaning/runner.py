@@ -12,35 +12,35 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from agent.actions import garbage_collect, table_key
-from agent.actions.garbage_collect import Asked, Collected, Footprint
 from agent.actions.guards import Guard, Refusal
-from agent.actions.restart import Locked, holder
-from agent.actions.table_key import Deleted, KeyFacts
+from agent.actions.restart import holder
+from agent.actions.table_key import KeyFacts
 from agent.errors import AgentError, TermTextError
 from agent.probes import lookup, process
-from agent.probes.process import NoProcess, Process
-from agent.terms import Pid, format_term
+from agent.probes.process import NoProcess
+from agent.terms import format_term
+from collector.cleaning import doing
 from collector.cleaning.models import (
     CleaningAnswer,
     CleaningRequest,
     CleaningState,
     CollectionRequest,
     DeletionRequest,
-    FootprintAnswer,
     KeyCleaned,
     ProcessCleaned,
 )
+from collector.cleaning.repeated import answer_again, digest_of
 from collector.journal import Journal
 from collector.journal_chain import Entry, Json, Kind
+from collector.journal_file import Reader
 from collector.journal_schema import JournalError
 from collector.models import NodeReference
-from collector.restarts.book import OPEN_DAYS, JournalUnwritable
+from collector.restarts.account import with_key
+from collector.restarts.book import OPEN_DAYS, REMEMBERED_HOURS, AskedBefore, JournalUnwritable
 from collector.restarts.models import GuardRefusal
 from collector.restarts.planning import LOOK_SECONDS, Connection, action_running
-from collector.restarts.runner import Site
+from collector.restarts.runner import KeyReused, Site
 
-COLLECTION_SECONDS: Final = 30.0  # for a process to come to it; then it does it when it does
-DELETION_SECONDS: Final = 30.0
 MAX_KEY_SHOWN: Final = 200
 ACTIONS: Final = frozenset({"gc", "ets-delete"})
 
@@ -80,13 +80,16 @@ class Cleaning:
         self._may_delete = may_delete
         self._under_way: set[str] = set()
 
-    async def collect_garbage(self, request: CollectionRequest, who: str) -> CleaningAnswer:
-        """Have a process collect its garbage. Raises `CleaningRefused`, `JournalUnwritable`, `AgentError`."""
-        return await self._run(request, who, lambda connection: self._plan_collection(connection, request))
+    async def collect_garbage(self, request: CollectionRequest, who: str, key: str | None = None) -> CleaningAnswer:
+        """Have a process collect its garbage; with an Idempotency-Key once.
 
-    async def delete_key(self, request: DeletionRequest, who: str) -> CleaningAnswer:
+        Raises `CleaningRefused`, `KeyReused`, `JournalUnwritable` and `AgentError`.
+        """
+        return await self._run(request, who, key, lambda connection: self._plan_collection(connection, request))
+
+    async def delete_key(self, request: DeletionRequest, who: str, key: str | None = None) -> CleaningAnswer:
         """Delete a key. Raises `WrongKey` and what `collect_garbage` does."""
-        return await self._run(request, who, lambda connection: self._plan_deletion(connection, request))
+        return await self._run(request, who, key, lambda connection: self._plan_deletion(connection, request))
 
     async def close_open_intents(self) -> bool:
         """Write of intents without an end that nobody knows it. False: one is running on the node still."""
@@ -106,11 +109,19 @@ class Cleaning:
         return is_all
 
     async def _run(
-        self, request: CleaningRequest, who: str, plan: Callable[[Connection], Awaitable[_Planned]]
+        self,
+        request: CleaningRequest,
+        who: str,
+        key: str | None,
+        plan: Callable[[Connection], Awaitable[_Planned]],
     ) -> CleaningAnswer:
         trouble = None if self._journal.trouble is None else await self._journal.check()
         if trouble is not None and not request.dry_run:
             raise JournalUnwritable(trouble)
+        if key is not None and not request.dry_run:
+            recent = await self._journal.read(self._recent)
+            if (before := with_key(recent, key)) is not None:
+                return await self._again(before, request, who)
         connection = await self._site.connection()
         planned = await plan(connection)
         if trouble is not None:
@@ -123,15 +134,37 @@ class Cleaning:
         action_id = secrets.token_hex(6)
         self._under_way.add(action_id)
         try:
-            return await self._act(action_id, planned, request, who)
+            return await self._act(action_id, planned, request, who, key)
+        except AskedBefore as before_us:
+            return await self._again(before_us.entry, request, who)
         except JournalError as error:
             raise JournalUnwritable(str(error)) from None
         finally:
             self._under_way.discard(action_id)
 
-    async def _act(self, action_id: str, planned: _Planned, request: CleaningRequest, who: str) -> CleaningAnswer:
+    def _recent(self, reader: Reader) -> list[Entry]:
+        return reader.entries(node=self._site.name, since=datetime.now(UTC) - timedelta(hours=REMEMBERED_HOURS))
+
+    async def _again(self, before: Entry, request: CleaningRequest, who: str) -> CleaningAnswer:
+        """Answer a request that was made before with what became of it then."""
+        if before.body.get("request_digest") != digest_of(request, who):
+            raise KeyReused(f"this Idempotency-Key was used for another request, {before.action_id}: take a new one")
+        entries = await self._journal.read(
+            lambda reader: reader.entries(action_id=before.action_id, node=self._site.name, newest_first=False)
+        )
+        return answer_again(entries, self._site.instance_id)
+
+    async def _act(
+        self, action_id: str, planned: _Planned, request: CleaningRequest, who: str, key: str | None
+    ) -> CleaningAnswer:
         answer = _told(planned, action_id)
-        body = {"action": answer.action, "who": who, "reason": request.reason, **planned.body}
+        body: dict[str, Json] = {
+            "action": answer.action,
+            "who": who,
+            "reason": request.reason,
+            "creation": answer.node.creation,
+            **planned.body,
+        }
         if planned.refusals or planned.do is None:
             told: list[Json] = [one.model_dump(mode="json") for one in answer.refusals]
             await self._journal.append(
@@ -139,7 +172,16 @@ class Cleaning:
             )
             self.outcomes[answer.action, "refused"] += 1
             raise CleaningRefused(answer)
-        intent = await self._journal.append(Kind.INTENT, action_id=action_id, node=self._site.name, body=body)
+
+        def check(reader: Reader) -> None:  # where nobody can come in between
+            if key is not None and (before := with_key(self._recent(reader), key)) is not None:
+                raise AskedBefore(before)
+
+        if key is not None:
+            body |= {"idempotency_key": key, "request_digest": digest_of(request, who)}
+        intent = await self._journal.append(
+            Kind.INTENT, action_id=action_id, node=self._site.name, body=body, guard=check
+        )
         began = time.monotonic()
         try:
             done = await planned.do(action_id)
@@ -180,7 +222,7 @@ class Cleaning:
         if isinstance(pid, NoProcess):
             return _Planned(answer, garbage_collect.make_plan(pid).refusals, body)
         return _Planned(
-            answer, plan.refusals, body, lambda action_id: _collect(connection, answer, found, pid, action_id)
+            answer, plan.refusals, body, lambda action_id: doing.collect(connection, answer, found, pid, action_id)
         )
 
     async def _plan_deletion(self, connection: Connection, request: DeletionRequest) -> _Planned:
@@ -209,52 +251,12 @@ class Cleaning:
             rows_before=found.table.size,
         )
         answer = answer.model_copy(update={"key": key})
-        return _Planned(answer, refusals, body, lambda action_id: _delete(connection, answer, found, action_id))
+        if request.max_rows is not None and found.objects > request.max_rows:
+            more = f"{found.objects} rows have this key now, and {request.max_rows} were agreed to: look again"
+            refusals = (Refusal(Guard.PLAN_CHANGED, more), *refusals)
+        return _Planned(answer, refusals, body, lambda action_id: doing.delete(connection, answer, found, action_id))
 
 
 def _told(planned: _Planned, action_id: str | None) -> CleaningAnswer:
     refusals = [GuardRefusal.of(one) for one in planned.refusals]
     return planned.answer.model_copy(update={"allowed": not refusals, "refusals": refusals, "action_id": action_id})
-
-
-async def _collect(
-    connection: Connection, answer: CleaningAnswer, found: Process, pid: Pid, action_id: str
-) -> CleaningAnswer:
-    report = await garbage_collect.execute(connection, pid, action_id, COLLECTION_SECONDS)
-    about = ProcessCleaned(pid=found.row.pid, name=found.row.name)
-    match report:
-        case Collected(before, after, seconds):
-            about = about.model_copy(
-                update={"before": _footprint(before), "after": after and _footprint(after), "seconds": seconds}
-            )
-            gone = None if after is not None else "it has ended since"
-            return answer.model_copy(update={"state": CleaningState.DONE, "process": about, "found": gone})
-        case Asked(before, seconds):
-            about = about.model_copy(update={"before": _footprint(before), "seconds": seconds})
-            busy = "it is busy, and does it when it comes to it"
-            return answer.model_copy(update={"state": CleaningState.ASKED, "process": about, "found": busy})
-        case Locked(other):
-            return _not_done(answer, f"another action was running on the node ({other or 'unnamed'})")
-    return _not_done(answer, "the process has ended")
-
-
-async def _delete(connection: Connection, answer: CleaningAnswer, found: KeyFacts, action_id: str) -> CleaningAnswer:
-    report = await table_key.execute(connection, found, action_id, DELETION_SECONDS)
-    match report:
-        case Deleted(objects, before, after):
-            assert answer.key is not None
-            key = answer.key.model_copy(update={"objects": objects, "rows_before": before, "rows_after": after})
-            return answer.model_copy(update={"state": CleaningState.DONE, "key": key})
-        case Locked(other):
-            return _not_done(answer, f"another action was running on the node ({other or 'unnamed'})")
-    return _not_done(answer, "the table or the rows with this key changed at the last moment: look again")
-
-
-def _not_done(answer: CleaningAnswer, found: str) -> CleaningAnswer:
-    return answer.model_copy(update={"state": CleaningState.NOT_DONE, "found": found})
-
-
-def _footprint(one: Footprint) -> FootprintAnswer:
-    return FootprintAnswer(
-        memory_bytes=one.memory_bytes, binary_bytes=one.binary_bytes, message_queue_len=one.message_queue_len
-    )

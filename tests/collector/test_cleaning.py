@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agent.actions import table_key
 from agent.actions.guards import Guard
+from agent.actions.table_key import KeyFacts
 from agent.errors import ConnectionLost
 from agent.expression import Evaluated, Expression
 from agent.handshake import Identity
@@ -17,7 +20,10 @@ from collector.cleaning.models import CleaningState, CollectionRequest, Deletion
 from collector.cleaning.runner import Cleaning, CleaningRefused, WrongKey
 from collector.journal import Journal
 from collector.journal_chain import Entry, Kind
+from collector.journal_schema import JournalError
 from collector.restarts.book import JournalUnwritable
+from collector.restarts.runner import KeyReused
+from tests.agent.actions.test_table_key import FACTS
 from tests.agent.probes.process_terms import pid
 from tests.agent.probes.test_process import GONE, THERE
 from tests.fakes import PEER_NAME, FakeShell
@@ -109,6 +115,56 @@ async def test_how_it_ended_is_in_the_journal(
     assert (await entries(journal))[-1].body["outcome"] == state
 
 
+async def test_what_is_done_is_told_though_its_end_cannot_be_written(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = journal.append
+
+    async def full_behind_the_intent(kind: Kind, **about: Any) -> Entry:  # noqa: ANN401  # as the journal's
+        if kind is Kind.OUTCOME:
+            raise JournalError(Path("journal.db"), "cannot be written: the disk is full", "make room there")
+        return await append(kind, **about)
+
+    monkeypatch.setattr(journal, "append", full_behind_the_intent)
+    patient = Patient((Atom("collected"), 12_000, BEFORE, AFTER))
+    assert (await cleaning(patient, journal).collect_garbage(COLLECT, "anna")).state is CleaningState.DONE
+    monkeypatch.undo()
+    assert await cleaning(patient, journal).close_open_intents()
+    assert [entry.kind for entry in await entries(journal)] == [Kind.INTENT, Kind.RECONCILED]
+
+
+async def test_the_same_request_twice_is_done_once_and_told_twice(journal: Journal) -> None:
+    patient = Patient((Atom("collected"), 12_000, BEFORE, AFTER))
+    first = await cleaning(patient, journal).collect_garbage(COLLECT, "anna", "a key")
+    patient.answers["actions/garbage_collect"] = AssertionError("it was done")
+    assert await cleaning(patient, journal).collect_garbage(COLLECT, "anna", "a key") == first
+    assert len(await entries(journal)) == 2
+
+
+async def test_a_request_whose_end_is_not_known_yet_is_not_done_again(journal: Journal) -> None:
+    patient = Patient(ConnectionLost("the connection has ended"))
+    await cleaning(patient, journal).collect_garbage(COLLECT, "anna", "a key")
+    again = await cleaning(patient, journal).collect_garbage(COLLECT, "anna", "a key")
+    assert (again.state, again.found) == (CleaningState.UNKNOWN, "unknown: the connection has ended")
+
+
+@pytest.mark.parametrize("who", ["anna", "otto"])
+async def test_a_key_is_for_one_request_of_one_person(journal: Journal, who: str) -> None:
+    patient = Patient((Atom("collected"), 12_000, BEFORE, AFTER))
+    await cleaning(patient, journal).collect_garbage(COLLECT, "anna", "a key")
+    other = COLLECT if who == "otto" else COLLECT.model_copy(update={"reason": "another"})
+    with pytest.raises(KeyReused, match="take a new one"):
+        await cleaning(patient, journal).collect_garbage(other, who, "a key")
+
+
+async def test_a_dry_run_says_that_nothing_could_be_written_down(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    async with Journal(tmp_path / "file" / "journal.db", lambda _entry: None) as journal:
+        dry = COLLECT.model_copy(update={"dry_run": True})
+        planned = await cleaning(Patient(AssertionError("it is a dry run")), journal).collect_garbage(dry, "anna")
+    assert [one.guard for one in planned.refusals] == [Guard.JOURNAL]
+
+
 async def test_a_dry_run_leaves_nothing_in_the_journal(journal: Journal) -> None:
     patient = Patient(AssertionError("it is a dry run"))
     planned = await cleaning(patient, journal).collect_garbage(COLLECT.model_copy(update={"dry_run": True}), "anna")
@@ -159,3 +215,17 @@ async def test_an_intent_without_an_end_is_closed_as_not_known(journal: Journal)
     assert (last.kind, last.action_id, last.body["outcome"]) == (Kind.RECONCILED, "one", "unknown")
     assert await cleaning(patient, journal).close_open_intents()
     assert len(await entries(journal)) == 2
+
+
+async def test_no_more_rows_are_deleted_than_were_agreed_to(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ask(*_about: object) -> KeyFacts:
+        return replace(FACTS, table=replace(FACTS.table, type="bag"), objects=3)
+
+    monkeypatch.setattr(table_key, "ask", ask)
+    wanted = DeletionRequest(table="receipt_ledger", key="42", reason="by hand", max_rows=2)
+    allowing = Cleaning(Place(Patient(Atom("gone"))), journal, may_delete=True)
+    with pytest.raises(CleaningRefused) as refused:
+        await allowing.delete_key(wanted, "anna")
+    assert [one.guard for one in refused.value.answer.refusals] == [Guard.PLAN_CHANGED]
+    planned = await allowing.delete_key(wanted.model_copy(update={"max_rows": 3, "dry_run": True}), "anna")
+    assert planned.allowed
