@@ -46,9 +46,9 @@ _EXITS = {
     RestartState.REFUSED: Exit.REFUSED,
 }
 _EPILOG = (
-    "Ends with 0 when the child is up (with --dry-run: when nothing stands against it), 1 without an answer, 2 when an "
-    "option is wrong, 3 when it was refused, by a guard or by you, 4 when the child is down, 5 when what became of it "
-    "is not known."
+    "Ends with 0 when the child is up (with --dry-run: when nothing stands against it), 1 without an answer or such a "
+    "child, 2 when an option is wrong, 3 when it was refused, by a guard, for lack of a right or by you, 4 when the "
+    "child is down or it did not hold, 5 when what became of it is not known."
 )
 ACTING = (
     "journal", "service_url", "watch_minutes", "restart_applications", "restart_denied_applications",
