@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -14,6 +15,7 @@ from collector.fleet import Fleet
 from collector.models import MemoryAnswer, NodeAnswer, NodesAnswer, Problem, SystemAnswer
 from collector.problems import ProblemError
 from collector.question import QUESTION_SECONDS
+from collector.restarts.models import GuardRefusal
 from collector.watched import WatchedNode
 
 _ONLY_NODE = "-"
@@ -59,6 +61,14 @@ Node = Annotated[WatchedNode, Depends(_node)]
 def problems_of(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """Say in the OpenAPI document which problems a route may answer with."""
     return {status.value: {"model": Problem, "description": status.phrase} for status in statuses}
+
+
+def retry_after(refusals: Sequence[GuardRefusal]) -> dict[str, str] | None:
+    """Return the header that says when to come again; None when waiting alone would not help."""
+    # Whoever waits for less is refused by the guard that asks for more.
+    waits = [one.retry_after_seconds for one in refusals]
+    seconds = [wait for wait in waits if wait is not None]
+    return {"Retry-After": str(max(seconds))} if seconds and len(seconds) == len(waits) else None
 
 
 OF_A_NODE: Final = problems_of(

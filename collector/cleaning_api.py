@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, FastAPI, Header, Request
 
 from agent.actions.guards import Guard
-from collector.api import OF_A_NODE, OF_THE_GATE, PREFIX, WITH_TOKEN, Node, problems_of
+from collector.api import OF_A_NODE, OF_THE_GATE, PREFIX, WITH_TOKEN, Node, problems_of, retry_after
 from collector.cleaning.models import (
     CleaningAnswer,
     CleaningProblem,
@@ -90,7 +90,8 @@ def install(app: FastAPI) -> None:
             refusals=answer.refusals,
             action_id=answer.action_id,
         )
-        return ProblemResponse(problem.model_dump(mode="json"), status_code=status)
+        headers = retry_after(answer.refusals)
+        return ProblemResponse(problem.model_dump(mode="json"), status_code=status, headers=headers)
 
     @app.exception_handler(WrongKey)
     def _wrong_key(_request: Request, error: WrongKey) -> ProblemResponse:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, R
 
 from agent.actions.guards import Guard
 from agent.errors import AgentError
-from collector.api import OF_A_NODE, OF_THE_GATE, PREFIX, WITH_TOKEN, Node, problems_of
+from collector.api import OF_A_NODE, OF_THE_GATE, PREFIX, WITH_TOKEN, Node, problems_of, retry_after
 from collector.journal_schema import JournalError
 from collector.models import NodeReference
 from collector.problems import ProblemError, ProblemResponse, of_agent_error, respond
@@ -155,8 +155,4 @@ def _respond(plan: PlanAnswer, action_id: str) -> ProblemResponse:
         plan=plan,
         action_id=action_id,
     )
-    # Whoever waits for less is refused by the guard that asks for more.
-    waits = [one.retry_after_seconds for one in plan.refusals]
-    seconds = [wait for wait in waits if wait is not None]
-    headers = {"Retry-After": str(max(seconds))} if len(seconds) == len(waits) else None
-    return ProblemResponse(problem.model_dump(mode="json"), status_code=status, headers=headers)
+    return ProblemResponse(problem.model_dump(mode="json"), status_code=status, headers=retry_after(plan.refusals))

@@ -16,6 +16,7 @@ from agent.actions.garbage_collect import Asked, Collected, Gone
 from agent.actions.guards import Guard
 from agent.actions.restart import Locked
 from agent.actions.table_key import Changed, Deleted, Found, KeyFacts
+from agent.errors import ConnectionLost
 from agent.probes import lookup, process
 from agent.probes.process import NoProcess
 from agent.probes.table import FoundTables
@@ -69,23 +70,48 @@ async def test_a_process_that_is_gone_is_told(session: Session) -> None:
     assert isinstance(await process.ask(session, SECONDS, "governor_sup"), NoProcess)
 
 
-async def test_a_process_that_cannot_collect_now_was_asked(session: Session, tmp_path: Path) -> None:
-    # Opening a pipe that nobody writes to holds it in native code, where it can be looked at and does nothing.
-    pipe = tmp_path / "pipe"
+@asynccontextmanager
+async def held_in_native_code(session: Session, pipe: Path) -> AsyncIterator[Pid]:
+    """Have a process that collects nothing for as long as the block lasts.
+
+    Opening a pipe that nobody writes to holds it in native code, where it can be looked at and does nothing.
+    """
     os.mkfifo(pipe)
     pid = await ask(session, "erlang:spawn", Atom("prim_file"), Atom("open"), [list(bytes(pipe)), [Atom("read")]])
     assert isinstance(pid, Pid)
     opening = (Atom("current_function"), (Atom("prim_file"), Atom("open_nif"), 2))
     await until_answer(session, lambda it: it == opening, "erlang:process_info", pid, Atom("current_function"))
     try:
+        yield pid
+    finally:
+        pipe.open("wb").close()
+    await until_answer(session, lambda it: it == FALSE, "erlang:is_process_alive", pid)
+
+
+async def test_a_process_that_cannot_collect_now_was_asked(session: Session, tmp_path: Path) -> None:
+    async with held_in_native_code(session, tmp_path / "pipe") as pid:
         report = await garbage_collect.execute(session, pid, "a-1", 2.0)
         assert isinstance(report, Asked)
         assert report.before.memory_bytes > 0
         assert report.waited_seconds >= 2.0 * garbage_collect.SHARE_FOR_WAITING
         assert await restart.holder(session, SECONDS) is None
-    finally:
-        pipe.open("wb").close()
-    await until_answer(session, lambda it: it == FALSE, "erlang:is_process_alive", pid)
+
+
+async def test_a_connection_that_ends_while_it_waits_leaves_no_lock(
+    session: Session, beam: Beam, tmp_path: Path
+) -> None:
+    async with held_in_native_code(session, tmp_path / "pipe") as pid:
+        waiting = await join(beam)
+        collecting = asyncio.create_task(garbage_collect.execute(waiting, pid, "a-1", 10 * SECONDS))
+        async with asyncio.timeout(SECONDS):
+            while await restart.holder(session, SECONDS) != "a-1":
+                pass
+        waiting.close()
+        with pytest.raises(ConnectionLost):
+            await collecting
+        async with asyncio.timeout(SECONDS):
+            while await restart.holder(session, SECONDS) is not None:
+                pass
 
 
 @asynccontextmanager
