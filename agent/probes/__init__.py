@@ -20,6 +20,7 @@ from agent.probes.governor_ages import AgedGovernors
 from agent.probes.governors import GovernorState
 from agent.probes.identity import NodeIdentity
 from agent.probes.memory import Memory
+from agent.probes.memory_limit import MemoryLimit
 from agent.probes.ports import Ports
 from agent.probes.process import NoProcess, Process
 from agent.probes.processes import Mailboxes, Processes
@@ -40,6 +41,7 @@ Result: TypeAlias = (
     | GovernorState
     | Mailboxes
     | Memory
+    | MemoryLimit
     | NodeIdentity
     | NoProcess
     | NoTable
