@@ -17,6 +17,8 @@ from agent.probes.ets import DEFAULT_WATCH_TABLES
 from agent.probes.governors import DEFAULT_SUPERVISORS
 from agent.tls import Tls, is_server_name
 from collector.freshness import DEFAULT_FRESH_MIN_INTERVAL_SECONDS, DEFAULT_MAX_SCHEDULER_SHARE
+from collector.service_settings import ServiceSettings
+from collector.setting_kinds import no_truth, to_url
 
 DEFAULT_PORT: Final = 9750
 
@@ -83,12 +85,6 @@ def _to_server_name(value: str) -> str:
     return value
 
 
-def _to_url(value: str) -> str:
-    if not re.fullmatch(r"https?://[^/\s]+(/\S*)?", value):
-        raise ValueError(f"{value!r} is no URL of http or https")
-    return value
-
-
 def _to_token(value: str) -> str:
     # Never with the value: it is a secret, and what a header may not hold would be told by whoever sends it.
     token = value.strip()  # files and variables often end with a line break
@@ -102,12 +98,6 @@ def _to_host_names(names: tuple[str, ...]) -> tuple[str, ...]:
         if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
             raise ValueError(f"{name!r} is no name of a host, which has no port and no scheme")
     return tuple(name.lower().removesuffix(".") for name in names)
-
-
-def _no_truth(value: object) -> object:
-    if isinstance(value, bool):  # Python takes true for 1, as a file may have it
-        raise ValueError("neither true nor false is a number")  # noqa: TRY004
-    return value
 
 
 def _off_or_a_second(value: float) -> float:
@@ -158,8 +148,8 @@ _Names = Annotated[tuple[str, ...], BeforeValidator(_to_list), AfterValidator(_a
 _File = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_no_nul), AfterValidator(Path.expanduser)]
 
 
-class Settings(BaseModel):
-    """All settings. A field's description says what its value should be, in errors and in the help."""
+class OwnSettings(BaseModel):
+    """What is set of the collector and of the nodes that it watches."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
@@ -174,7 +164,7 @@ class Settings(BaseModel):
     own_name: Annotated[str, AfterValidator(_to_own_name)] | None = Field(
         default=None, description="a fixed name for us, name or name@host (default: each node gives us one)"
     )
-    epmd_port: Annotated[int, BeforeValidator(_no_truth)] = Field(
+    epmd_port: Annotated[int, BeforeValidator(no_truth)] = Field(
         default=4369,
         ge=1,
         le=65_535,
@@ -195,7 +185,7 @@ class Settings(BaseModel):
     tls_insecure_no_verify: bool = Field(
         default=False, description="true to speak TLS with whoever answers for a node, unverified, else false"
     )
-    answer_memory_bytes: Annotated[int, BeforeValidator(_no_truth)] = Field(
+    answer_memory_bytes: Annotated[int, BeforeValidator(no_truth)] = Field(
         default=DEFAULT_MAX_MEMORY_BYTES,
         ge=MIN_MAX_MEMORY_BYTES,
         le=1 << 32,
@@ -204,7 +194,7 @@ class Settings(BaseModel):
     listen: Annotated[Address, BeforeValidator(_to_address)] = Field(
         default=Address("127.0.0.1", DEFAULT_PORT), description="address:port to serve on"
     )
-    url: Annotated[str, AfterValidator(_to_url)] | None = Field(
+    url: Annotated[str, AfterValidator(to_url)] | None = Field(
         default=None,
         description="where the command line finds the collector (default: where it listens, http://127.0.0.1:9750)",
     )
@@ -247,21 +237,17 @@ class Settings(BaseModel):
     extra_supervisors: _Names = Field(
         default=(), description="registered names of supervisors to show that belong to no application"
     )
-    max_scheduler_share: Annotated[float, BeforeValidator(_no_truth)] = Field(
+    max_scheduler_share: Annotated[float, BeforeValidator(no_truth)] = Field(
         default=DEFAULT_MAX_SCHEDULER_SHARE,
         gt=0.0,
         le=1.0,
         description="how much of one scheduler of a node scrapes and timers may cost it, above 0 to 1",
     )
-    fresh_min_interval_seconds: Annotated[float, BeforeValidator(_no_truth)] = Field(
+    fresh_min_interval_seconds: Annotated[float, BeforeValidator(no_truth)] = Field(
         default=DEFAULT_FRESH_MIN_INTERVAL_SECONDS,
         ge=0.0,
         le=3_600.0,
         description="seconds before the same expensive question is asked anew for people, 0 to 3600",
-    )
-    service_url: Annotated[str, AfterValidator(_to_url)] = Field(
-        default="http://127.0.0.1:8080",
-        description="where the service itself answers, whose /health is shown beside a restart",
     )
     restart_applications: _Names = Field(
         default=(),
@@ -270,31 +256,31 @@ class Settings(BaseModel):
     restart_denied_applications: _Names = Field(
         default=(), description="applications whose children may not be restarted, whatever else is set"
     )
-    restart_cooldown_seconds: Annotated[float, BeforeValidator(_no_truth)] = Field(
+    restart_cooldown_seconds: Annotated[float, BeforeValidator(no_truth)] = Field(
         default=60.0,
         ge=0.0,
         le=86_400.0,
         description="seconds before the same child may be restarted again, 0 to 86400",
     )
-    restart_max_actions: Annotated[int, BeforeValidator(_no_truth)] = Field(
+    restart_max_actions: Annotated[int, BeforeValidator(no_truth)] = Field(
         default=5, ge=1, le=1_000, description="how many actions on one node within restart_window_seconds, 1 to 1000"
     )
-    restart_window_seconds: Annotated[float, BeforeValidator(_no_truth)] = Field(
+    restart_window_seconds: Annotated[float, BeforeValidator(no_truth)] = Field(
         default=600.0, ge=1.0, le=86_400.0, description="seconds for which an action counts, 1 to 86400"
     )
-    restart_retries: Annotated[int, BeforeValidator(_no_truth)] = Field(
+    restart_retries: Annotated[int, BeforeValidator(no_truth)] = Field(
         default=3, ge=0, le=10, description="how often a start that fails is tried again, 0 to 10"
     )
     allow_ets_delete: bool = Field(
         default=False, description="true to let operators delete keys of public ETS tables, else false"
     )
-    watch_minutes: Annotated[float, BeforeValidator(_no_truth)] = Field(
+    watch_minutes: Annotated[float, BeforeValidator(no_truth)] = Field(
         default=5.0, ge=0.0, le=60.0, description="minutes for which it is watched whether a restart held, 0 to 60"
     )
-    vitals_interval_seconds: Annotated[float, BeforeValidator(_no_truth)] = Field(
+    vitals_interval_seconds: Annotated[float, BeforeValidator(no_truth)] = Field(
         default=60.0, ge=1.0, le=86_400.0, description="seconds between two log lines of vital signs, 1 to 86400"
     )
-    trend_interval_seconds: Annotated[float, BeforeValidator(_no_truth), AfterValidator(_off_or_a_second)] = Field(
+    trend_interval_seconds: Annotated[float, BeforeValidator(no_truth), AfterValidator(_off_or_a_second)] = Field(
         default=10.0,
         ge=0.0,
         le=60.0,
@@ -315,3 +301,7 @@ class Settings(BaseModel):
             is_verified=not self.tls_insecure_no_verify,
         )
         return None if tls == Tls() else tls
+
+
+class Settings(ServiceSettings, OwnSettings):
+    """All settings. A field's description says what its value should be, in errors and in the help."""

@@ -60,6 +60,11 @@ class Limit:
         """What may still be taken; None when it is not known."""
         return None if self.needed_bytes is None else max(0, self.limit_bytes - self.needed_bytes)
 
+    @property
+    def is_the_machine_s(self) -> bool:
+        """Whether it is no limit of the node's own, but all that there is."""
+        return self.source is LimitSource.MACHINE
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryLimit:

@@ -100,7 +100,6 @@ KINDS = {
     "extra_supervisors": Kind('["file_sup"]', "env_sup", "flag_sup", ("file_sup",), ("env_sup",), ("flag_sup",)),
     "max_scheduler_share": Kind("0.1", "0.2", "0.3", 0.1, 0.2, 0.3),
     "fresh_min_interval_seconds": Kind("1.5", "2.5", "3.5", 1.5, 2.5, 3.5),
-    "service_url": Kind('"http://file"', "http://env", "http://flag", "http://file", "http://env", "http://flag"),
     "restart_applications": Kind('["file"]', "env", "flag", ("file",), ("env",), ("flag",)),
     "restart_denied_applications": Kind('["file"]', "env", "flag", ("file",), ("env",), ("flag",)),
     "restart_cooldown_seconds": Kind("1.5", "2.5", "3.5", 1.5, 2.5, 3.5),
@@ -112,6 +111,13 @@ KINDS = {
     "vitals_interval_seconds": Kind("1.5", "2.5", "3.5", 1.5, 2.5, 3.5),
     "trend_interval_seconds": Kind("1.5", "0", "3.5", 1.5, 0.0, 3.5),
     "log_format": Kind('"json"', "text", "auto", "json", "text", "auto"),
+    "service_url": Kind('"http://file"', "http://env", "http://flag", "http://file", "http://env", "http://flag"),
+    "service_memory_limit_bytes": Kind("1048576", "2097152", "3145728", 1 << 20, 2 << 20, 3 << 20),
+    "prometheus_url": Kind('"http://file"', "http://env", "http://flag", "http://file", "http://env", "http://flag"),
+    "prometheus_selector": Kind("'job=\"file\"'", 'job="env"', '{job="flag"}', 'job="file"', 'job="env"', 'job="flag"'),
+    "cloud_project": Kind('"file"', "env", "flag", "file", "env", "flag"),
+    "cloud_region": Kind('"file"', "env", "flag", "file", "env", "flag"),
+    "cloud_service": Kind('"file"', "env", "flag", "file", "env", "flag"),
 }
 
 

@@ -1,0 +1,57 @@
+"""Writes docs/playbooks.md anew from what the program itself has: .venv/bin/python -m scripts.playbooks
+
+A test compares, so nothing in that page is edited by hand.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from collector.diagnosis.commands import COMMANDS
+from collector.diagnosis.shell_commands import Command, Place, fill
+
+PAGE = Path(__file__).parent.parent / "docs" / "playbooks.md"
+
+HEAD = """\
+<!-- Made by `.venv/bin/python -m scripts.playbooks` from collector/diagnosis/. -->
+
+# The incident playbook's commands, as they are typed today
+
+Several lines of the playbook name commands, flags, fields or metrics that do not exist, and some do something else than
+is meant. Beside each stands what Beamwarden says in its place, and why. It runs none of them: they are for a person, in
+a shell with `gcloud`. The lines that are Erlang are in [diagnostics.md](diagnostics.md).
+
+Words in capitals are for you to fill in. Beamwarden fills in the service, the region, the project and the revision
+where it knows them: from `cloud_service`, `cloud_region` and `cloud_project`, else from Cloud Run itself.
+
+Each was held against Google's reference: that a command exists and takes these flags, that a metric or a field has this
+name. None of them was run by us.
+"""
+
+
+def page() -> str:
+    """Return the whole page."""
+    parts = [HEAD]
+    for title, changes in (("What looks", False), ("What changes the service or its data", True)):
+        parts += [f"## {title}", "", "| for | the playbook says | we say | why |", "|---|---|---|---|"]
+        parts += [_row(command) for command in COMMANDS if command.changes is changes]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _row(command: Command) -> str:
+    said = "<br>".join(map(_code, command.playbook))
+    ours = "<br>".join(map(_code, fill(command, Place())))
+    return f"| {command.purpose}<br>({command.section}) | {said} | {ours} | {_cell(command.why)} |"
+
+
+def _code(line: str) -> str:
+    return f"`{_cell(line)}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
