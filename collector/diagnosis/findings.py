@@ -1,0 +1,100 @@
+"""What a rule is, what it finds, and the evidence about a node that all rules look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from agent.probes.applications import Applications
+from agent.probes.processes import Mailboxes
+from agent.probes.supervision_tree import SupervisionTree
+from agent.probes.supervisors import Supervisors
+from agent.probes.system_info import SystemInfo
+from collector.diagnosis.of_settings import KnownLimit
+from collector.diagnosis.service_facts import NotKnown
+from collector.diagnosis.severity import Severity
+from collector.diagnosis.what_grows import Holder, WhatGrows
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a node, and of each thing that is not known, why.
+
+    ``largest_process`` and ``largest_table`` are those that have most of the memory of their kind; None where it is
+    spread, or was not looked at. ``not_answering_before`` are the pids of supervisors that did not answer at a look
+    some seconds earlier either.
+    """
+
+    applications: Applications | NotKnown
+    supervisors: Supervisors | NotKnown
+    tree: SupervisionTree | NotKnown
+    mailboxes: Mailboxes | NotKnown
+    system: SystemInfo | NotKnown
+    memory: WhatGrows | NotKnown
+    limit: KnownLimit | NotKnown
+    largest_process: Holder | None = None
+    largest_table: Holder | None = None
+    not_answering_before: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeThresholds:
+    """From which figures on something is found. The playbook has none for these."""
+
+    memory_share: tuple[float, float, float] = (0.80, 0.90, 0.95)  # medium, high, critical
+    limit_share: tuple[float, float] = (0.80, 0.95)  # medium, high: of processes, ports and atoms
+    long_mailbox: int = 10_000
+    very_long_mailbox: int = 100_000
+    restarts_left: int = 1
+    soon_seconds: float = 1_800.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a rule sees: one sentence, the figures and names behind it, and since when, where that is known.
+
+    ``fits`` are those of the rule's root causes that the evidence speaks for, ``excluded`` those that it rules out.
+    ``steps`` are commands of ours, as they are typed.
+    """
+
+    severity: Severity
+    sentence: str
+    evidence: tuple[str, ...] = ()
+    since_seconds: float | None = None
+    fits: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+
+
+Look = Callable[[Evidence, NodeThresholds], Iterator[Seen]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: the section of the playbook it is of, its root causes, and the commands for a person, by their names.
+
+    ``needs`` names the fields of `Evidence` without which it says nothing.
+    """
+
+    name: str
+    section: str
+    causes: tuple[str, ...]
+    commands: tuple[str, ...]
+    needs: tuple[str, ...]
+    look: Look = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule has found."""
+
+    rule: Rule
+    seen: Seen
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All that was found, the worst first; and the rules that could not look, with the reason."""
+
+    found: tuple[Finding, ...]
+    not_known: tuple[tuple[Rule, str], ...]

@@ -1,0 +1,104 @@
+"""The rules of the playbook's fourth section: is the memory limit near, and what grows?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from collector.diagnosis.findings import Evidence, NodeThresholds, Seen
+from collector.diagnosis.growth import Growth, Pattern, TimeLeft, time_left
+from collector.diagnosis.of_settings import KnownLimit
+from collector.diagnosis.severity import Severity
+from collector.diagnosis.what_grows import Part, WhatGrows
+
+MIB: Final = 1024 * 1024
+LEAST_SHARE: Final = 0.25  # of the rise: what has less is not what grows
+NO_SHARE: Final = 0.05  # of the rise: what has less than this is not the cause
+
+_COMMANDS: Final = {
+    "ets": ("beamwarden ets --sort memory",),
+    "processes": ("beamwarden processes", "beamwarden mailboxes"),
+    "binary": ("beamwarden binaries --processes",),
+}
+# The receipt buffer may be rows of a table, or of a process's state.
+_KINDS_OF_CAUSES: Final = {
+    "Receipt buffer not flushing": ("ets", "processes"),
+    "ETS table growing without limit": ("ets",),
+    "Process accumulating messages": ("processes", "binary"),
+    "Binary garbage not collected": ("binary",),
+}
+
+
+def memory_near_limit(evidence: Evidence, thresholds: NodeThresholds) -> Iterator[Seen]:
+    """See how much of the limit is taken."""
+    limit = evidence.limit
+    assert isinstance(limit, KnownLimit)
+    medium, high, critical = thresholds.memory_share
+    if limit.share is None or limit.share < medium:
+        return
+    severity = Severity.MEDIUM if limit.share < high else Severity.HIGH if limit.share < critical else Severity.CRITICAL
+    yield Seen(
+        severity,
+        f"{limit.share:.0%} of the memory limit is taken; at 100 % the kernel ends the node",
+        (f"{(limit.needed_bytes or 0) // MIB} MiB of {limit.limit_bytes // MIB} MiB, says {limit.source}",),
+        steps=("beamwarden memory",),
+    )
+
+
+def memory_grows(evidence: Evidence, thresholds: NodeThresholds) -> Iterator[Seen]:
+    """See whether memory grows, what of it, and for how long there is still some."""
+    grows = evidence.memory
+    assert isinstance(grows, WhatGrows)
+    if not grows.total.is_growth:
+        return
+    left = _time_left(evidence, grows.total)
+    growing = [part for part in grows.parts if part.share >= LEAST_SHARE]
+    steps = tuple(command for part in growing for command in _COMMANDS.get(part.kind, ()))
+    shares = {part.kind: part.share for part in grows.parts}
+    causes = {cause: max(shares.get(kind, 0.0) for kind in kinds) for cause, kinds in _KINDS_OF_CAUSES.items()}
+    yield Seen(
+        Severity.HIGH if left is not None and left.likely < thresholds.soon_seconds else Severity.MEDIUM,
+        _sentence(grows.total, growing),
+        (*_figures(grows), *_holders(evidence, growing), _until(left)),
+        grows.total.since_seconds,
+        tuple(cause for cause, share in causes.items() if share >= LEAST_SHARE),
+        tuple(cause for cause, share in causes.items() if share < NO_SHARE),
+        steps or ("beamwarden memory",),
+    )
+
+
+def _time_left(evidence: Evidence, growth: Growth) -> TimeLeft | None:
+    limit = evidence.limit
+    if not isinstance(limit, KnownLimit) or limit.left_bytes is None:
+        return None
+    return time_left(growth.slope, limit.left_bytes)
+
+
+def _sentence(growth: Growth, growing: list[Part]) -> str:
+    how = "has risen suddenly" if growth.pattern is Pattern.SUDDEN else "grows gradually"
+    what = " and ".join(f"{part.kind} ({part.share:.0%})" for part in growing) or "no kind of it alone"
+    return f"memory {how}, by {growth.rise / MIB:.0f} MiB within {growth.since_seconds / 60:.0f} min: mostly {what}"
+
+
+def _figures(grows: WhatGrows) -> Iterator[str]:
+    slope = grows.total.slope
+    if slope is not None:
+        low, likely, high = (each * 60 / MIB for each in (slope.lowest, slope.likely, slope.highest))
+        yield f"{likely:.1f} MiB a minute, between {low:.1f} and {high:.1f}"
+    for part in grows.parts:
+        if part.share >= NO_SHARE:
+            yield f"{part.kind}: {part.rise_bytes / MIB:+.0f} MiB, {part.growth.pattern}"
+
+
+def _holders(evidence: Evidence, growing: list[Part]) -> Iterator[str]:
+    kinds = {part.kind for part in growing}
+    for kind, holder in (("processes", evidence.largest_process), ("ets", evidence.largest_table)):
+        if kind in kinds and holder is not None:
+            yield f"{holder.name} has {holder.share:.0%} of {kind}, {holder.memory_bytes // MIB} MiB"
+
+
+def _until(left: TimeLeft | None) -> str:
+    if left is None:
+        return "when a limit is reached is not known"
+    latest = "perhaps never" if left.latest is None else f"at the latest in {left.latest / 60:.0f} min"
+    return f"the limit is reached in {left.likely / 60:.0f} min at this rate, {latest}"
