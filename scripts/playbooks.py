@@ -8,6 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from collector.diagnosis.commands import COMMANDS
+from collector.diagnosis.findings import Rule
+from collector.diagnosis.rules import RULES
+from collector.diagnosis.severity import CRITERIA, Criterion
 from collector.diagnosis.shell_commands import Command, Place, fill
 
 PAGE = Path(__file__).parent.parent / "docs" / "playbooks.md"
@@ -28,6 +31,24 @@ Each was held against Google's reference: that a command exists and takes these 
 name. None of them was run by us.
 """
 
+CRITERIA_HEAD = """\
+## Severity
+
+The playbook's criteria, the worst first; the first that is met decides. What no machine can measure is yours to decide.
+"Error rate < 1%" means above 0, or a service that is well would meet it. One percent exactly is High, and five seconds
+are Medium.
+
+| severity | criterion | decided by |
+|---|---|---|"""
+
+RULES_HEAD = """\
+## Rules about the node
+
+What is looked for in a node, beside the playbook's four questions about the service.
+
+| rule | of | the playbook's root causes | commands above |
+|---|---|---|---|"""
+
 
 def page() -> str:
     """Return the whole page."""
@@ -36,13 +57,22 @@ def page() -> str:
         parts += [f"## {title}", "", "| for | the playbook says | we say | why |", "|---|---|---|---|"]
         parts += [_row(command) for command in COMMANDS if command.changes is changes]
         parts.append("")
+    parts += [CRITERIA_HEAD, *map(_criterion, CRITERIA), "", RULES_HEAD, *map(_rule, RULES), ""]
     return "\n".join(parts)
+
+
+def _criterion(criterion: Criterion) -> str:
+    return f"| {criterion.severity.title} | {criterion.text} | {'you' if criterion.judge is None else 'measured'} |"
+
+
+def _rule(rule: Rule) -> str:
+    return f"| `{rule.name}` | {rule.section} | {', '.join(rule.causes)} | {', '.join(rule.commands)} |"
 
 
 def _row(command: Command) -> str:
     said = "<br>".join(map(_code, command.playbook))
     ours = "<br>".join(map(_code, fill(command, Place())))
-    return f"| {command.purpose}<br>({command.section}) | {said} | {ours} | {_cell(command.why)} |"
+    return f"| {command.purpose}<br>`{command.name}`, {command.section} | {said} | {ours} | {_cell(command.why)} |"
 
 
 def _code(line: str) -> str:

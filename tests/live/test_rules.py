@@ -1,0 +1,106 @@
+"""The rules, on real nodes: each finds the illness that it is for, and a node that is well has no finding."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from agent import Session
+from agent.probes import applications, memory_limit, processes, supervision_tree, supervisors, system_info
+from agent.supervision import Status
+from agent.terms import Atom
+from collector.diagnosis.findings import Evidence
+from collector.diagnosis.growth import Growth, Pattern
+from collector.diagnosis.of_settings import limit_of
+from collector.diagnosis.rules import apply
+from collector.diagnosis.what_grows import WhatGrows
+from collector.settings import Settings
+from erlang_fixtures.beam import Beam
+from tests.live.illnesses import ill
+from tests.live.nodes import SECONDS, ask, join, until_answer
+
+pytestmark = pytest.mark.live
+
+STEADY = WhatGrows(Growth(Pattern.STEADY, 360, 3_590.0), ())
+
+
+@pytest.fixture
+async def session(beam: Beam) -> AsyncIterator[Session]:
+    session = await join(beam)
+    yield session
+    session.close()
+
+
+async def evidence(session: Session, extra_roots: Sequence[str] = ()) -> Evidence:
+    """All that the rules need, from two looks at the supervisors."""
+    first = await supervision_tree.ask(session, SECONDS, extra_roots=extra_roots)
+    return Evidence(
+        applications=await applications.ask(session, SECONDS),
+        supervisors=await supervisors.ask(["tai_autonomics_sup", "governance_sup"], session, SECONDS),
+        tree=await supervision_tree.ask(session, SECONDS, extra_roots=extra_roots),
+        mailboxes=await processes.ask_mailboxes(session, SECONDS),
+        system=await system_info.ask(session, SECONDS),
+        memory=STEADY,  # which the trend tells, and no probe
+        limit=limit_of(Settings(), await memory_limit.ask(session, SECONDS)),
+        not_answering_before=frozenset(one.pid for one in first.supervisors() if one.status is Status.NOT_ANSWERING),
+    )
+
+
+async def found(session: Session, *extra_roots: str) -> list[str]:
+    """The rules that found something, each with what it says."""
+    answer = apply(await evidence(session, extra_roots))
+    assert answer.not_known == ()
+    return [f"{each.rule.name}: {each.seen.sentence}" for each in answer.found]
+
+
+async def test_a_node_that_is_well_has_no_finding_while_it_is_at_work(session: Session) -> None:
+    for _ in range(10):
+        await ask(session, "lists:seq", 1, 100_000)
+        assert await found(session) == []
+
+
+async def test_a_flooded_mailbox_is_found(session: Session) -> None:
+    async with ill(session, "ill_mailbox_flood", messages=20_000):
+        (only,) = await found(session)
+    assert only.startswith("mailbox_long: 20000 messages wait for ")
+
+
+async def test_a_suspended_supervisor_is_found(session: Session) -> None:
+    async with ill(session, "ill_suspended_supervisor"):
+        (only,) = await found(session, "suspended_sup")
+    assert only.startswith("supervisor_stuck: supervisor suspended_sup is suspended")
+
+
+async def test_a_supervisor_that_hangs_in_the_start_of_a_child_is_found(session: Session) -> None:
+    async with ill(session, "ill_hanging_supervisor"):
+        (only,) = await found(session, "hanging_sup")
+    assert only.startswith("supervisor_stuck: supervisor hanging_sup is not answering")
+
+
+async def test_a_supervisor_whose_restarts_are_nearly_used_up_is_found(session: Session) -> None:
+    options = {"milliseconds_per_crash": 0, "intensity": 3, "period_seconds": 600}
+    async with ill(session, "ill_crash_loop", **options):
+        assert await found(session, "crashing_sup") == []
+        await ask(session, "ill_crash_loop:crash", 2)
+        (only,) = await found(session, "crashing_sup")
+    assert only.startswith("restarts_used_up: children of crashing_sup crash again and again: 1 more")
+
+
+async def test_a_supervisor_that_was_terminated_is_found(session: Session) -> None:
+    root, child = Atom("tai_autonomics_sup"), Atom("governance_sup")
+    assert await ask(session, "supervisor:terminate_child", root, child) == Atom("ok")
+    try:
+        assert "supervisor_missing: supervisor governance_sup not running" in await found(session)
+    finally:
+        await ask(session, "supervisor:restart_child", root, child)
+    await until_answer(session, lambda pid: pid != Atom("undefined"), "erlang:whereis", child)
+
+
+async def test_an_application_that_was_stopped_is_found_although_the_node_answers(session: Session) -> None:
+    name = Atom("tai_autonomics")
+    assert await ask(session, "application:stop", name) == Atom("ok")
+    try:
+        assert any(one.startswith("application_down: the application tai_autonomics") for one in await found(session))
+    finally:
+        assert await ask(session, "application:start", name) == Atom("ok")
