@@ -27,8 +27,8 @@ a shell with `gcloud`. The lines that are Erlang are in [diagnostics.md](diagnos
 Words in capitals are for you to fill in. Beamwarden fills in the service, the region, the project and the revision
 where it knows them: from `cloud_service`, `cloud_region` and `cloud_project`, else from Cloud Run itself.
 
-Each was held against Google's reference: that a command exists and takes these flags, that a metric or a field has this
-name. None of them was run by us.
+Each was held against Google's reference as far as we had it: that a command exists and takes these flags, that a metric
+or a field has this name. Not found there were `httpRequest.latency` and all that `--container` does. None was run.
 """
 
 CRITERIA_HEAD = """\
