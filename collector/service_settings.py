@@ -26,6 +26,10 @@ def _to_cloud_name(value: str) -> str:
     return value
 
 
+def _to_url_or_none(value: str) -> str | None:
+    return None if value == "none" else to_url(value)
+
+
 _CloudName = Annotated[str, AfterValidator(_to_cloud_name)]
 
 
@@ -34,9 +38,10 @@ class ServiceSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    service_url: Annotated[str, AfterValidator(to_url)] = Field(
+    service_url: Annotated[str, AfterValidator(_to_url_or_none)] | None = Field(
         default="http://127.0.0.1:8080",
-        description="where the service itself answers, whose /health is shown beside a restart",
+        description="where the service itself answers, whose /health and /metrics are part of a diagnosis, "
+        "or none: there is no such service",
     )
     service_memory_limit_bytes: Annotated[int, BeforeValidator(no_truth)] | None = Field(
         default=None,

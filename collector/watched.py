@@ -55,10 +55,16 @@ class WatchedNode:
         """Ask the vital signs, and take the answers of all sweeps from whoever asked last, if they are not too old."""
         return await self.look(self._vital, self._sweeps, deadline_seconds)
 
-    async def look(self, vital: Iterable[str], sweeps: Iterable[Question], deadline_seconds: float) -> Snapshot:
-        """Ask these vital signs and sweeps for a program. A sweep that takes longer gives the answer before it."""
-        questions = (*(self._vital[name] for name in vital), *sweeps)
-        return await self._gather(questions, Asker.PROGRAM, deadline_seconds)
+    async def look(
+        self,
+        vital: Iterable[str],
+        more: Iterable[Question],
+        deadline_seconds: float,
+        asker: Asker = Asker.PROGRAM,
+    ) -> Snapshot:
+        """Ask these vital signs and more. To a program, a sweep that takes longer gives the answer before it."""
+        questions = (*(self._vital[name] for name in vital), *more)
+        return await self._gather(questions, asker, deadline_seconds)
 
     async def answer(self, question: Question, asker: Asker) -> Snapshot:
         """Answer one question, as fresh as this asker gets it."""

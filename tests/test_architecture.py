@@ -100,7 +100,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("collector.family",),
     ("collector.own_metrics",),
     ("collector.health", "collector.metrics", "collector.models", "collector.question"),
-    ("collector.refused_requests", "collector.restarts", "collector.restarts.service_health"),
+    ("collector.refused_requests", "collector.restarts"),
     ("collector.restarts.models",),
     ("collector.restarts.planning", "collector.restarts.text"),
     ("collector.restarts.account",),
@@ -125,7 +125,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ),
     ("collector.views.binaries",),
     ("collector.watched", "collector.problems", "collector.render", "collector.render.listing"),
-    ("collector.fleet", "collector.render.parts", "collector.refusals"),
+    ("collector.fleet", "collector.render.parts", "collector.refusals", "collector.diagnosis.gathering"),
+    ("collector.diagnosis.diagnosing",),
     (
         "collector.render.applications",
         "collector.render.audit",

@@ -70,8 +70,7 @@ def _yes_or_no(evidence: str, *, is_so: bool) -> tuple[Answer, str]:
 def _health(health: Health | NotKnown) -> tuple[Answer, str]:
     if isinstance(health, NotKnown):
         return Answer.NOT_KNOWN, health.why
-    status = "" if health.status is None else f"{health.status} "
-    return _yes_or_no(f"/health: {status}{health.text}", is_so=not health.is_ok)
+    return _yes_or_no(f"/health: {health.line}", is_so=not health.is_ok)
 
 
 def _errors(facts: ServiceFacts, numbers: Thresholds) -> tuple[Answer, str]:

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from agent.probes.applications import Applications
-from agent.probes.processes import Mailboxes
+from agent.probes.ets import Tables
+from agent.probes.governor_ages import AgedGovernors
+from agent.probes.ports import Ports
+from agent.probes.processes import Mailboxes, Processes
 from agent.probes.supervision_tree import SupervisionTree
 from agent.probes.supervisors import Supervisors
 from agent.probes.system_info import SystemInfo
+from collector.diagnosis.growth import Growth
 from collector.diagnosis.of_settings import KnownLimit
-from collector.diagnosis.service_facts import NotKnown
+from collector.diagnosis.service_facts import Health, NotKnown, ServiceFacts
 from collector.diagnosis.severity import Severity
 from collector.diagnosis.what_grows import Holder, WhatGrows
+
+NOT_ASKED: Final = NotKnown("it was not asked")
+_NO_FACTS: Final = ServiceFacts("nowhere", NOT_ASKED, NOT_ASKED, NOT_ASKED, NOT_ASKED)
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of a node, and of each thing that is not known, why.
+    """What is known of a node and of its service, and of each thing that is not known, why.
 
-    ``largest_process`` and ``largest_table`` are those that have most of the memory of their kind; None where it is
-    spread, or was not looked at. ``not_answering_before`` are the pids of supervisors that did not answer at a look
-    some seconds earlier either.
+    ``contact`` is what the node calls itself, or why it does not answer. ``largest_process`` and ``largest_table`` are
+    those that have most of the memory of their kind; None where it is spread, or was not looked at.
+    ``still_not_answering`` are the pids of supervisors that did not answer at two looks some seconds apart.
+    ``table_growth`` is of the rows of those watched tables that are there.
     """
 
     applications: Applications | NotKnown
@@ -32,9 +41,17 @@ class Evidence:
     system: SystemInfo | NotKnown
     memory: WhatGrows | NotKnown
     limit: KnownLimit | NotKnown
+    contact: str | NotKnown = NOT_ASKED
+    processes: Processes | NotKnown = NOT_ASKED
+    tables: Tables | NotKnown = NOT_ASKED
+    ports: Ports | NotKnown = NOT_ASKED
+    governors: AgedGovernors | NotKnown = NOT_ASKED
+    table_growth: Mapping[str, Growth] = field(default_factory=dict)
     largest_process: Holder | None = None
     largest_table: Holder | None = None
-    not_answering_before: frozenset[str] = frozenset()
+    still_not_answering: frozenset[str] = frozenset()
+    health: Health | NotKnown = NOT_ASKED
+    service: ServiceFacts = _NO_FACTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 
 from agent.probes.memory_limit import MemoryLimit
@@ -10,7 +11,7 @@ from collector.diagnosis.history import History
 from collector.diagnosis.service import Service
 from collector.diagnosis.service_facts import NotKnown
 from collector.diagnosis.shell_commands import Place
-from collector.settings import Settings
+from collector.settings import Address, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,23 @@ class KnownLimit:
         return None if self.needed_bytes is None else self.needed_bytes / self.limit_bytes
 
 
-def service_of(settings: Settings) -> Service:
-    """Say where the service is asked."""
+def service_of(settings: Settings, node_host: str) -> Service | NotKnown:
+    """Say where the service of a node on that host is asked.
+
+    What nobody has set is this machine's, where the sidecar is. A node elsewhere has its service elsewhere.
+    """
+    if settings.service_url is None:
+        return NotKnown("service_url is none: there is no service to ask")
+    if "service_url" not in settings.model_fields_set and not _is_here(node_host):
+        return NotKnown(f"the node is on {node_host}, and service_url does not say where its service is")
     history = None
     if settings.prometheus_url is not None:
         history = History(settings.prometheus_url, settings.prometheus_selector)
     return Service(settings.service_url, history)
+
+
+def _is_here(host: str) -> bool:
+    return Address(host, 0).is_loopback or host.partition(".")[0] == socket.gethostname().partition(".")[0]
 
 
 def place_of(settings: Settings, cloud: CloudPlace) -> Place:

@@ -62,7 +62,7 @@ def _supervisors_stuck(evidence: Evidence, _thresholds: NodeThresholds) -> Itera
     assert isinstance(evidence.tree, SupervisionTree)
     for supervisor in evidence.tree.supervisors():
         # One that starts a child is busy as well, and a node that is well has such ones at any time.
-        has_not_answered = supervisor.status is Status.NOT_ANSWERING and supervisor.pid in evidence.not_answering_before
+        has_not_answered = supervisor.status is Status.NOT_ANSWERING and supervisor.pid in evidence.still_not_answering
         if supervisor.status is Status.SUSPENDED or has_not_answered:
             name = supervisor.name or supervisor.pid
             where = (

@@ -14,6 +14,7 @@ from collector.diagnosis.history import History, Token
 from collector.diagnosis.service_facts import Health, NotKnown, ServiceFacts
 
 REQUEST_SECONDS: Final = 1.5
+DEADLINE_SECONDS: Final = 4.0  # for all figures: somebody waits
 MAX_HEALTH_BYTES: Final = 16 * 1024
 MAX_METRICS_BYTES: Final = 4 * 1024 * 1024
 MAX_TEXT_CHARACTERS: Final = 160
@@ -41,17 +42,28 @@ class ServiceReport:
     facts: ServiceFacts
 
 
-async def ask(service: Service, token: Token) -> ServiceReport:
-    """Ask for all of it. Never raises; takes as long as the window and a request, or as the history's deadline."""
-    figures = _look_twice(service) if service.history is None else _past(service, service.history, token)
-    health, facts = await asyncio.gather(health_of(service.url), figures)
+async def ask(service: Service, token: Token, deadline_seconds: float = DEADLINE_SECONDS) -> ServiceReport:
+    """Ask for all of it. Never raises."""
+    health, facts = await asyncio.gather(health_of(service.url), _figures(service, token, deadline_seconds))
     return ServiceReport(health, facts)
+
+
+async def _figures(service: Service, token: Token, deadline_seconds: float) -> ServiceFacts:
+    asked = service.url if service.history is None else service.history.url
+    try:
+        async with asyncio.timeout(deadline_seconds):
+            return await (_look_twice(service) if service.history is None else _past(service, service.history, token))
+    except TimeoutError:
+        why = NotKnown(f"{asked} has not told its figures within {deadline_seconds:g} s")
+        return ServiceFacts(asked, why, why, why, why)
 
 
 async def health_of(url: str) -> Health:
     """Ask for the service's ``/health``. Never raises."""
     try:
-        answer = await fetch(f"{url.rstrip('/')}/health", deadline_seconds=REQUEST_SECONDS, max_bytes=MAX_HEALTH_BYTES)
+        answer = await fetch(
+            f"{url.rstrip('/')}/health", deadline_seconds=REQUEST_SECONDS, max_bytes=MAX_HEALTH_BYTES, is_cut=True
+        )
     except NotFetched as error:
         return Health(None, str(error))
     return Health(answer.status, _summary(answer.body))

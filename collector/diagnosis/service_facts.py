@@ -139,6 +139,11 @@ class Health:
         """Whether it answered, and well."""
         return self.status is not None and 200 <= self.status < 300
 
+    @property
+    def line(self) -> str:
+        """All of it in one line: ``503 supervisor governance_sup not running``, or why there is no answer."""
+        return self.text if self.status is None else f"{self.status} {self.text}".rstrip()
+
 
 TrafficOrNot: TypeAlias = Traffic | NotKnown
 LatencyOrNot: TypeAlias = Latency | NotKnown

@@ -122,8 +122,7 @@ def _judge_all(measured: Measured, thresholds: Thresholds) -> Iterator[tuple[Cri
 def _is_down(measured: Measured, _thresholds: Thresholds) -> Met | NotKnown:
     if isinstance(measured.health, NotKnown):
         return measured.health
-    status = "" if measured.health.status is None else f"{measured.health.status} "
-    return Met(not measured.health.is_ok, f"/health: {status}{measured.health.text}")
+    return Met(not measured.health.is_ok, f"/health: {measured.health.line}")
 
 
 def _most_fail(measured: Measured, thresholds: Thresholds) -> Met | NotKnown:

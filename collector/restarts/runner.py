@@ -18,6 +18,7 @@ from agent.actions.plan import Policy, shutdown_limit_seconds
 from agent.actions.restart import DEFAULT_RETRIES, PAUSE_MILLISECONDS, Changed, Done, Locked, Report, Start, execute
 from agent.errors import AgentError
 from agent.restarting import RestartFacts
+from collector.diagnosis.service import health_of
 from collector.journal import Journal
 from collector.journal_chain import Entry, Json, Kind
 from collector.journal_schema import JournalError
@@ -35,7 +36,6 @@ from collector.restarts.book import (
 )
 from collector.restarts.models import GuardRefusal, PlanAnswer, RestartAnswer, RestartRequest, RestartState
 from collector.restarts.planning import Connection, NotThere, Planned, SeveralMeant
-from collector.restarts.service_health import service_health
 
 MAX_WAIT_SECONDS: Final = 3_600.0  # for a shutdown that nothing limits; the worker goes on, and is looked up later
 MARGIN_SECONDS: Final = 60.0  # for the start itself, which may take as long as it likes
@@ -71,7 +71,7 @@ class Rules:
     policy: Policy = field(default_factory=Policy)
     retries: int = DEFAULT_RETRIES
     watch_seconds: float = DEFAULT_WATCH_MINUTES * 60
-    service_url: str = DEFAULT_SERVICE_URL
+    service_url: str | None = DEFAULT_SERVICE_URL
     give_up_seconds: float = math.inf  # for what became of a restart that we lost sight of; it stays open then
 
 
@@ -187,8 +187,12 @@ class Restarts:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _health(self) -> str | None:
+        url = self._rules.service_url
+        return None if url is None else (await health_of(url)).line
+
     async def _plan(self, connection: Connection, request: RestartRequest, entries: Sequence[Entry]) -> Planned:
-        health, now = await service_health(self._rules.service_url), datetime.now(UTC)
+        health, now = await self._health(), datetime.now(UTC)
         node = NodeReference(
             name=self._site.name, creation=connection.peer.creation, instance_id=self._site.instance_id
         )
@@ -253,7 +257,7 @@ class Restarts:
             facts,
             report,
             health_before=health if isinstance(health, str) else None,
-            health_after=await service_health(self._rules.service_url),
+            health_after=await self._health(),
         )
         state = RestartState.DONE if verdict.is_up else RestartState.FAILED
         return state, {

@@ -43,7 +43,7 @@ async def evidence(session: Session, extra_roots: Sequence[str] = ()) -> Evidenc
         system=await system_info.ask(session, SECONDS),
         memory=STEADY,  # which the trend tells, and no probe
         limit=limit_of(Settings(), await memory_limit.ask(session, SECONDS)),
-        not_answering_before=frozenset(one.pid for one in first.supervisors() if one.status is Status.NOT_ANSWERING),
+        still_not_answering=frozenset(one.pid for one in first.supervisors() if one.status is Status.NOT_ANSWERING),
     )
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import socket
+
 import pytest
 from pydantic import ValidationError
 
@@ -23,9 +25,22 @@ def told(*limits: Limit, not_known: tuple[str, ...] = ()) -> MemoryLimit:
 
 
 def test_the_service_is_asked_itself_unless_there_is_a_prometheus() -> None:
-    assert service_of(Settings()) == Service("http://127.0.0.1:8080")
+    assert service_of(Settings(), "127.0.0.1") == Service("http://127.0.0.1:8080")
     with_history = Settings(prometheus_url="http://prometheus:9090", prometheus_selector='job="tai"')
-    assert service_of(with_history).history == History("http://prometheus:9090", 'job="tai"')
+    asked = service_of(with_history, "127.0.0.1")
+    assert asked == Service("http://127.0.0.1:8080", History("http://prometheus:9090", 'job="tai"'))
+
+
+def test_the_service_of_a_node_elsewhere_is_not_looked_for_here() -> None:
+    assert isinstance(service_of(Settings(), "10.1.2.3"), NotKnown)
+    assert service_of(Settings(service_url="http://10.1.2.3:8080"), "10.1.2.3") == Service("http://10.1.2.3:8080")
+    assert service_of(Settings(), socket.gethostname()) == Service("http://127.0.0.1:8080")
+
+
+def test_where_there_is_no_service_none_is_asked() -> None:
+    assert service_of(Settings(service_url="none"), "127.0.0.1") == NotKnown(
+        "service_url is none: there is no service to ask"
+    )
 
 
 def test_what_is_set_outranks_what_cloud_run_says_and_the_rest_stays_a_placeholder() -> None:

@@ -92,7 +92,7 @@ def test_a_supervisor_that_is_missing_is_named_in_the_playbook_s_words() -> None
 @pytest.mark.parametrize("status", [Status.SUSPENDED, Status.NOT_ANSWERING])
 def test_a_supervisor_that_is_stuck_is_found_with_where_it_is(status: Status) -> None:
     stuck = supervisor(status=status, current_function="proc_lib:sync_start_link/2", message_queue_len=3)
-    ((rule, seen),) = found(tree=tree(stuck), not_answering_before=frozenset({stuck.pid}))
+    ((rule, seen),) = found(tree=tree(stuck), still_not_answering=frozenset({stuck.pid}))
     assert (rule, seen.severity) == ("supervisor_stuck", Severity.HIGH)
     assert seen.evidence == ("it is in proc_lib:sync_start_link/2", "3 messages wait for it")
 

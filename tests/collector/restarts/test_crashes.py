@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from agent.actions.plan import Policy
 from agent.errors import AgentError
+from collector.diagnosis.service_facts import Health
 from collector.journal import Journal
 from collector.journal_chain import Entry, Kind
 from collector.restarts import account, finding_out, runner
@@ -155,12 +156,12 @@ class Crashes(RuleBasedStateMachine):
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def healthy(_url: str) -> str:
-        return "200 ok"
+    async def healthy(_url: str) -> Health:
+        return Health(200, "ok")
 
     monkeypatch.setattr(finding_out, "SETTLE_SECONDS", 0.0)
     monkeypatch.setattr(runner, "LOOK_AGAIN_SECONDS", 0.005)
-    monkeypatch.setattr(runner, "service_health", healthy)
+    monkeypatch.setattr(runner, "health_of", healthy)
 
 
 def _run(examples: int, steps: int) -> None:

@@ -22,6 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from agent.actions.guards import Guard
 from collector.app import create_app
+from collector.diagnosis.service_facts import Health
 from collector.fleet import Fleet
 from collector.journal import Journal
 from collector.journal_chain import Entry, Kind
@@ -81,13 +82,13 @@ class Served:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def healthy(_url: str) -> str:
-        return "200 ok"
+    async def healthy(_url: str) -> Health:
+        return Health(200, "ok")
 
     monkeypatch.setattr(finding_out, "SETTLE_SECONDS", 0.0)
     monkeypatch.setattr(finding_out, "WATCH_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(runner, "LOOK_AGAIN_SECONDS", 0.01)
-    monkeypatch.setattr(runner, "service_health", healthy)
+    monkeypatch.setattr(runner, "health_of", healthy)
 
 
 @pytest.fixture

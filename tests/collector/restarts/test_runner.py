@@ -10,6 +10,7 @@ import pytest
 
 from agent.actions.guards import Guard
 from agent.actions.plan import Policy
+from collector.diagnosis.service_facts import Health
 from collector.journal import Journal
 from collector.journal_chain import Entry, Json, Kind
 from collector.restarts import account, finding_out, runner
@@ -25,13 +26,13 @@ QUICK = Rules(Policy(cooldown_seconds=0.0, max_actions=1_000), watch_seconds=0.0
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def healthy(_url: str) -> str:
-        return "200 ok"
+    async def healthy(_url: str) -> Health:
+        return Health(200, "ok")
 
     monkeypatch.setattr(finding_out, "SETTLE_SECONDS", 0.0)
     monkeypatch.setattr(finding_out, "WATCH_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(runner, "LOOK_AGAIN_SECONDS", 0.01)
-    monkeypatch.setattr(runner, "service_health", healthy)
+    monkeypatch.setattr(runner, "health_of", healthy)
 
 
 @pytest.fixture

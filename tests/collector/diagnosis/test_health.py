@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from collector.restarts import service_health as module
-from collector.restarts.service_health import MAX_TEXT_CHARACTERS, service_health
+from collector.diagnosis import service as module
+from collector.diagnosis.service import MAX_TEXT_CHARACTERS, health_of
 from erlang_fixtures.beam import free_port
 from tests.collector_fakes import PATIENCE_SECONDS
 
@@ -62,14 +62,14 @@ def http(status: str, body: bytes, *headers: str) -> bytes:
 )  # fmt: skip
 async def test_it_is_told_in_one_line(answer: bytes, told: str) -> None:
     with answering(answer) as url:
-        assert await service_health(url) == told
-        assert await service_health(f"{url}/") == told
+        assert (await health_of(url)).line == told
+        assert (await health_of(f"{url}/")).line == told
 
 
 async def test_a_long_answer_is_cut() -> None:
     body = b"x" * 1_000_000
     with answering(http("200 OK", body)) as url:
-        told = await service_health(url)
+        told = (await health_of(url)).line
     assert told == f"200 {'x' * MAX_TEXT_CHARACTERS}…"
 
 
@@ -77,19 +77,19 @@ async def test_a_long_answer_is_cut() -> None:
 async def test_who_does_not_get_to_an_end_is_left(monkeypatch: pytest.MonkeyPatch, pieces: tuple[bytes, ...]) -> None:
     monkeypatch.setattr(module, "REQUEST_SECONDS", 0.2)
     with answering(*pieces, is_held=True) as url:
-        assert await service_health(url) == f"{url}/health gives no answer within 0.2 s"
+        assert (await health_of(url)).line == f"{url}/health gives no answer within 0.2 s"
 
 
 async def test_where_nobody_listens_it_says_so() -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    assert (await service_health(url)).startswith(f"{url}/health does not answer")
+    assert (await health_of(url)).line.startswith(f"{url}/health does not answer")
 
 
 async def test_what_is_not_http_says_so() -> None:
     with answering(b"SSH-2.0-OpenSSH\r\n") as url:
-        assert (await service_health(url)).startswith(f"{url}/health does not answer")
+        assert (await health_of(url)).line.startswith(f"{url}/health does not answer")
 
 
 @pytest.mark.parametrize("url", ["no url", "http://[::1", "http://\udcff", "ftp://x", "http://x:99999"])
 async def test_what_is_no_url_is_told_and_raises_nothing(url: str) -> None:
-    assert url.encode(errors="replace") in (await service_health(url)).encode(errors="replace")
+    assert url.encode(errors="replace") in (await health_of(url)).line.encode(errors="replace")
