@@ -9,9 +9,11 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from collector import api, audit_api, cleaning_api, diagnostics, endpoints, problems, restarts_api
+from collector import api, audit_api, cleaning_api, diagnosis_api, diagnostics, endpoints, problems, restarts_api
 from collector.attempts import Attempts
 from collector.cleaning.runner import Cleaning
+from collector.cloud import Cloud
+from collector.diagnosis.diagnosing import Diagnoser, numbers_of
 from collector.fleet import Fleet
 from collector.gate import Gate
 from collector.journal import Journal
@@ -48,6 +50,10 @@ def create_app(
     app.state.journal = journal = journal or Journal(None)
     app.state.on_refusal = partial(note_refusal, journal, fleet.nodes.keys())
     rules = rules_of(settings)
+    app.state.diagnosers = {
+        name: Diagnoser(watched, settings, Cloud(os.environ), app.state.trends.window_of(name), numbers_of(settings))
+        for name, watched in fleet.nodes.items()
+    }
     app.state.restarts = {name: Restarts(watched, journal, rules) for name, watched in fleet.nodes.items()}
     app.state.cleaning = {
         name: Cleaning(watched, journal, may_delete=settings.allow_ets_delete) for name, watched in fleet.nodes.items()
@@ -62,6 +68,7 @@ def create_app(
     app.include_router(endpoints.router)
     app.include_router(api.router)
     app.include_router(diagnostics.router)
+    app.include_router(diagnosis_api.router)
     app.include_router(audit_api.router)
     app.include_router(restarts_api.router)
     app.include_router(cleaning_api.router)

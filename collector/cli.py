@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from agent.errors import SettingError
-from collector import audit_commands, cleaning_commands, commands, restart_commands, token_commands
+from collector import audit_commands, cleaning_commands, commands, diagnose_commands, restart_commands, token_commands
 from collector.client import ClientError
 from collector.flags import with_settings
 from collector.load import describe, load_cookie, load_settings
@@ -51,6 +51,7 @@ def serve(flags: dict[str, object], config: Path | None) -> None:
     run_collector(settings, load_cookie(settings, os.environ), os.environ)
 
 
+app.add_typer(diagnose_commands.app)
 app.add_typer(commands.app)
 app.add_typer(restart_commands.app)
 app.add_typer(cleaning_commands.app)

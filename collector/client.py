@@ -22,11 +22,13 @@ from agent.node import Up
 from agent.probes import vital_signs
 from agent.session import Options, connect
 from collector.audit import AuditAnswer, AuditQuery
+from collector.diagnosis.diagnosing import DIAGNOSIS_SECONDS
 from collector.models import MemoryAnswer, NoAnswer, NodeAnswer, Problem, SystemAnswer
 from collector.question import QUESTION_SECONDS, Question, put
 from collector.settings import Address, Settings
 from collector.snapshot import Snapshot
 from collector.views import AnswerT, NotFound, QueryT, View
+from collector.views.diagnosis import DiagnosisAnswer
 from collector.views.trend import TrendAnswer
 
 REQUEST_SECONDS: Final = QUESTION_SECONDS + 3.0
@@ -117,6 +119,10 @@ class Collector:
     def trend(self) -> TrendAnswer:
         """Return the node's last hour, as the collector has kept it. Raises `ClientError`."""
         return self._get("/trend", TrendAnswer)
+
+    def diagnosis(self) -> DiagnosisAnswer:
+        """Return the playbook, held against what is known of the node and its service. Raises `ClientError`."""
+        return self._get("/diagnosis", DiagnosisAnswer, {"fresh": True}, DIAGNOSIS_SECONDS + REQUEST_SECONDS)
 
     def view(self, view: View[QueryT, AnswerT], query: QueryT, *, fresh: bool = True) -> AnswerT:
         """Return what a view shows: ``fresh`` no older than a person wants it, else as old as programs get it.

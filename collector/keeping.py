@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import os
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from agent.errors import AgentError
 from agent.node import Node
 from agent.probes import vital_signs
 from collector.client import AskAgain, ClientError, Collector, Direct
+from collector.cloud import Cloud
+from collector.diagnosis.diagnosing import DIAGNOSIS_SECONDS, Diagnoser, numbers_of
 from collector.fleet import Fleet
 from collector.freshness import Asker, Budget
 from collector.models import MemoryAnswer, NoAnswer, NodeAnswer, NodeReference, SystemAnswer
@@ -26,6 +29,7 @@ from collector.question import QUESTION_SECONDS
 from collector.recording import Trends, record_trends
 from collector.snapshot import TooSoon
 from collector.views import AnswerT, NotFound, QueryT, View
+from collector.views.diagnosis import DiagnosisAnswer
 from collector.views.trend import TrendAnswer
 from collector.watched import WatchedNode
 
@@ -61,7 +65,7 @@ class KeptSource(Protocol):
 
 
 @contextmanager
-def keep_open(source: Collector | Direct, interval_seconds: float | None = None) -> Iterator[KeptSource]:
+def keep_open(source: Collector | Direct, interval_seconds: float | None = None) -> Iterator[Collector | Joined]:
     """Keep a source open for a while.
 
     Of a node that is asked itself a trend is kept, with a point each interval; without an interval none.
@@ -94,6 +98,9 @@ class Joined:
             budget=Budget(settings.max_scheduler_share, settings.fresh_min_interval_seconds),
         )
         self._trends = Trends([self._watched.name], settings)
+        self._diagnoser = Diagnoser(
+            self._watched, settings, Cloud(os.environ), self._trends.window_of(self._watched.name), numbers_of(settings)
+        )
         # A daemon, so that nothing that a node does can keep this program from ending.
         self._thread = threading.Thread(target=self._run, name=f"watch {self._watched.name}", daemon=True)
         self._thread.start()
@@ -141,6 +148,14 @@ class Joined:
             return TrendAnswer.of(kept.window(), about, self._trends.tables, self._trends.left_out)
 
         return self._give(answer(), QUESTION_SECONDS)
+
+    def diagnosis(self) -> DiagnosisAnswer:
+        """Return the playbook, held against what is known of the node and its service."""
+
+        async def answer() -> DiagnosisAnswer:
+            return DiagnosisAnswer.of(await self._diagnoser.diagnose(Asker.PERSON))
+
+        return self._give(answer(), DIAGNOSIS_SECONDS)
 
     def view(self, view: View[QueryT, AnswerT], query: QueryT, *, fresh: bool = True) -> AnswerT:
         """Return what a view shows."""

@@ -63,6 +63,7 @@ PERMISSIONS: Final[Mapping[tuple[str, str], Role]] = {
     ("GET", f"{_NODE}/ports"): Role.LOCAL,
     ("GET", f"{_NODE}/binaries"): Role.LOCAL,
     ("GET", f"{_NODE}/trend"): Role.LOCAL,
+    ("GET", f"{_NODE}/diagnosis"): Role.LOCAL,
     ("GET", "/api/v1/audit"): Role.LOCAL,
     ("GET", f"{_NODE}/restarts"): Role.LOCAL,
     ("GET", f"{_NODE}/restarts/{{action_id}}"): Role.LOCAL,

@@ -8,7 +8,7 @@ shared with everybody else and no more often than our share of a scheduler allow
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -34,6 +34,7 @@ from collector.trend import (
     Point,
     Series,
     Trend,
+    Window,
     all_series,
     memory_of,
     table_of,
@@ -57,6 +58,11 @@ class Trends:
         self.of_node: Mapping[str, Trend] = (
             {name: Trend(self.interval_seconds, series) for name in names} if self.interval_seconds else {}
         )
+
+    def window_of(self, name: str) -> Callable[[], Window | None]:
+        """Return what gives the last hour of a node at any time; None where no trend is kept."""
+        trend = self.of_node.get(name)
+        return (lambda: None) if trend is None else trend.window
 
 
 async def record_trends(fleet: Fleet, trends: Trends) -> None:

@@ -95,6 +95,8 @@ async def _serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str],
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(journal)
         await stack.enter_async_context(fleet)
+        for diagnoser in app.state.diagnosers.values():
+            stack.push_async_callback(diagnoser.close)
         for restarts in app.state.restarts.values():
             stack.push_async_callback(restarts.close)
         stack.enter_context(_in_background("vital signs", log_vital_signs(fleet, settings.vitals_interval_seconds)))

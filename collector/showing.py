@@ -64,20 +64,23 @@ _HOW: Final = "How a node is asked itself, with --node"
 _NODE_HELP: Final = "ask this node itself, as name@host or name@host:port; with --url: the collector's node"
 
 
-def asking(*more_settings: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def asking(*more_settings: str, is_kept: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options that say whom to ask and how to show it.
 
     The command gets a `Source` and a `Manner`; options of its own stand behind these two. ``more_settings`` are those
-    that matter to its question when a node is asked itself.
+    that matter to its question when a node is asked itself. With ``is_kept`` it gets a `KeptSource`, also for once.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         def run(source: Collector | Direct, **given: object) -> None:
             manner = Manner.of(given)
-            if manner.interval_seconds is None:
+            if manner.interval_seconds is None and not is_kept:
                 command(source, manner, **given)
                 return
-            with contextlib.suppress(KeyboardInterrupt), keep_open(source) as kept:
+            with (
+                contextlib.suppress(KeyboardInterrupt),
+                keep_open(source, manner.interval_seconds if is_kept else None) as kept,
+            ):
                 command(kept, manner, **given)
 
         return _finding(run, command, (*_own_options(command, 2), *_MANNER), more_settings)
@@ -163,26 +166,27 @@ def query_of(kind: type[_Model], **given: object) -> _Model:
         raise SettingsError("\n".join(f"{each['loc'][0]}: {each['msg']}" for each in error.errors())) from None
 
 
-def show(ask: Callable[[], _Model], draw: Callable[[_Model], RenderableType], manner: Manner) -> None:
-    """Ask and show; with an interval for ever. Raises `ClientError`, when it is to be shown once."""
+def show(ask: Callable[[], _Model], draw: Callable[[_Model], RenderableType], manner: Manner) -> _Model | None:
+    """Ask, show and return the answer; with an interval for ever. Raises `ClientError`, when it is to be shown once."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that knows no bars still shows the numbers
     try:
         if manner.interval_seconds is not None:
             _watch(ask, draw, manner.interval_seconds, is_json=manner.is_json)
-            return
+            return None
         answer = _patiently(ask)
         if manner.is_json:
             print(answer.model_dump_json(indent=2), flush=True)  # noqa: T201  # the answer is what was asked for
         else:
-            make_console().print(draw(answer))
+            make_console().print(draw(answer), crop=False)  # a command to copy is one line, however long
     except BrokenPipeError:  # who reads has had enough, as `| head` has: no error, and rich ends in the same way
         make_console().on_broken_pipe()
-        return
+        return None
     except OSError as error:
         raise ClientError(f"the answer cannot be written: {error.strerror}") from None
     if isinstance(answer, NodeAnswer) and answer.trouble is not None:
         sys.exit(1)
+    return answer
 
 
 def make_console() -> Console:

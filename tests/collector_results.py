@@ -10,7 +10,8 @@ read the difference::
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from agent.probes.busy import Busy, BusyProcess
 from agent.probes.ets import TableRow, Tables, TablesOfName
 from agent.probes.governor_ages import AgedGovernors
 from agent.probes.governors import Governor, Governors, GovernorState, Sightings
+from agent.probes.memory_limit import Limit, LimitSource, MemoryLimit
 from agent.probes.ports import PortRow, Ports
 from agent.probes.process import Place, Process
 from agent.probes.processes import QUEUE_THRESHOLDS, Mailboxes, Processes, ProcessRow, Queues
@@ -358,6 +360,16 @@ STATE_FOUND: Final = GovernorState(
     current_function="gen_statem:loop_receive/3",
     message_queue_len=0,
 )
+LIMIT_FOUND: Final = MemoryLimit(
+    limits=(
+        Limit(LimitSource.CGROUP_V2, "/sys/fs/cgroup/memory.max", 536_870_912, 209_715_200, 52_428_800),
+        Limit(LimitSource.MACHINE, "/proc/meminfo", 8_589_934_592, 2_147_483_648),
+    ),
+    resident_bytes=146_800_640,
+    resident_peak_bytes=157_286_400,
+    memory_kills=0,
+    not_known=(),
+)
 
 # ------------------------------------------------------------------------------------------------------------- answers
 
@@ -416,6 +428,7 @@ RESULTS_BY_PROBE: Final[Mapping[str, Result]] = {
     "governor": STATE_FOUND,
     "governors": AGED_GOVERNORS,
     "mailboxes": MAILBOXES_FOUND,
+    "memory_limit": LIMIT_FOUND,
     "ports": PORTS_FOUND,
     "process": PROCESS_FOUND,
     "processes": PROCESSES_FOUND,
@@ -442,6 +455,21 @@ class AnsweringNode(WatchedNode):
     async def answer(self, question: Question, asker: Asker) -> Snapshot:
         self.asked.append((question, asker))
         return self.found(question)
+
+    async def look(
+        self, vital: Iterable[str], more: Iterable[Question], deadline_seconds: float, asker: Asker = Asker.PROGRAM
+    ) -> Snapshot:
+        asked = list(more)
+        self.asked += [(question, asker) for question in asked]
+        whole = snapshot(self.name, **{one.probe: self._outcomes[one.probe] for one in asked})
+        known = {**whole.outcomes, **whole.shared}
+        sweeps = {one.probe for one in asked if one.is_sweep}
+        names = {*vital, *(one.probe for one in asked if not one.is_sweep)}
+        return replace(
+            whole,
+            outcomes={name: known[name] for name in sorted(names) if name in known},
+            shared={name: known[name] for name in sorted(sweeps)},
+        )
 
     def found(self, question: Question) -> Snapshot:
         """Return the answer to a question."""

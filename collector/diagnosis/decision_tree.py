@@ -11,6 +11,11 @@ from collector.diagnosis.severity import Thresholds
 
 LEAST_STORED_SECONDS: Final = 60.0  # receipts are kept for a while and stored together: in less, none stored is no news
 
+OF_HEALTH: Final = ("errors", "restart_service", "rollback")
+OF_ERRORS: Final = ("error_codes", "rollback")
+OF_LATENCY: Final = ("slow_requests", "firestore", "more_memory", "more_instances")
+OF_RECEIPTS: Final = ("firestore", "permissions", "firestore_quotas")
+
 
 class Answer(StrEnum):
     """What a question of the tree is answered with."""
@@ -22,11 +27,15 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One question of the tree. ``leads_to`` is what the playbook says it is when the answer is yes."""
+    """One question of the tree. ``leads_to`` is what the playbook says it is when the answer is yes.
+
+    ``commands`` are for a person, by their names, in the playbook's order.
+    """
 
     question: str
     leads_to: str
     section: str
+    commands: tuple[str, ...]
     answer: Answer
     evidence: str
 
@@ -55,10 +64,10 @@ def walk(health: Health | NotKnown, facts: ServiceFacts, thresholds: Thresholds 
     numbers = thresholds or Thresholds()
     return Walk(
         (
-            Step("Health check failing?", "Supervisor issue", "Playbook 1", *_health(health)),
-            Step("Error rate high?", "Check error types", "Playbook 2", *_errors(facts, numbers)),
-            Step("Latency high?", "Resource or dependency", "Playbook 3", *_latency(facts, numbers)),
-            Step("Receipts missing?", "Firestore issue", "Database Recovery", *_receipts(facts)),
+            Step("Health check failing?", "Supervisor issue", "Playbook 1", OF_HEALTH, *_health(health)),
+            Step("Error rate high?", "Check error types", "Playbook 2", OF_ERRORS, *_errors(facts, numbers)),
+            Step("Latency high?", "Resource or dependency", "Playbook 3", OF_LATENCY, *_latency(facts, numbers)),
+            Step("Receipts missing?", "Firestore issue", "Decision tree", OF_RECEIPTS, *_receipts(facts)),
         )
     )
 

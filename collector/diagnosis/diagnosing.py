@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Final
 
+from agent.errors import ConnectionLost
 from collector.cloud import Cloud
 from collector.diagnosis import service
 from collector.diagnosis.decision_tree import Walk, walk
@@ -23,6 +25,8 @@ from collector.settings import Settings
 from collector.snapshot import Snapshot
 from collector.trend import Window
 from collector.watched import WatchedNode
+
+DIAGNOSIS_SECONDS: Final = GATHER_SECONDS + 0.5  # to judge what was gathered
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,11 @@ def diagnose(evidence: Evidence, numbers: Numbers) -> Diagnosis:
     )
 
 
+def numbers_of(_settings: Settings) -> Numbers:
+    """Take the numbers out of the settings."""
+    return Numbers()
+
+
 class Diagnoser:
     """Diagnoses one node, as often as it is asked to. Those who ask at the same time share one diagnosis.
 
@@ -88,13 +97,21 @@ class Diagnoser:
         self._under_way: dict[Asker, asyncio.Task[NodeDiagnosis]] = {}
 
     async def diagnose(self, asker: Asker) -> NodeDiagnosis:
-        """Ask the node and its service, and judge. Never raises; takes `GATHER_SECONDS` and a little at the most."""
+        """Ask the node and its service, and judge; it takes `GATHER_SECONDS` and a little at the most.
+
+        Raises `ConnectionLost` when it is closed meanwhile, and nothing else: what is not known is part of a diagnosis.
+        """
         task = self._under_way.get(asker)
         if task is None:
             task = asyncio.create_task(self._diagnose(asker), name=f"diagnose {self._node.name}")
             self._under_way[asker] = task
             task.add_done_callback(lambda _done: self._under_way.pop(asker, None))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.cancelled():
+                raise  # it is we who were told to end, and others may wait for it
+            raise ConnectionLost("beamwarden is shutting down") from None
 
     async def close(self) -> None:
         """End what is under way."""

@@ -11,6 +11,7 @@ import httpx
 
 # Uncompressed, and never decompressed here: a few bytes can be made to become very many.
 PLAIN: Final = {"Accept-Encoding": "identity"}
+NO_CONNECTION: Final = "All connection attempts failed"  # httpx's words for it, of which a person learns nothing
 
 
 class NotFetched(Exception):
@@ -59,4 +60,7 @@ async def fetch(
     except (TimeoutError, httpx.TimeoutException):
         raise NotFetched(f"{url} gives no answer within {deadline_seconds:g} s") from None
     except httpx.HTTPError as error:
-        raise NotFetched(f"{url} does not answer: {str(error) or type(error).__name__}") from None
+        why = str(error) or type(error).__name__
+        if why == NO_CONNECTION:
+            why = "nothing takes connections there"
+        raise NotFetched(f"{url} does not answer: {why}") from None

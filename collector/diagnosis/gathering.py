@@ -42,7 +42,7 @@ from collector.views.supervisors import SUPERVISOR, SupervisorQuery, sweep_super
 from collector.views.tables import sweep_tables
 from collector.watched import WatchedNode
 
-GATHER_SECONDS: Final = 4.0
+GATHER_SECONDS: Final = 3.5  # with what a command line needs to begin and to print, within five
 SECOND_LOOK_SECONDS: Final = 1.0  # of the deadline, for supervisors that did not answer
 BETWEEN_LOOKS_SECONDS: Final = 1.5  # a supervisor that starts a child is busy for a moment, and that is no illness
 LOOKED_AT_AGAIN: Final = 5
@@ -129,7 +129,7 @@ class _Judged:
 
 def _judge(window: Window | None, settings: Settings, criteria: Criteria) -> _Judged:
     if window is None:
-        return _Judged(NotKnown("no trend is kept of this node: trend_interval_seconds is 0"), {})
+        return _Judged(NotKnown("no trend is kept: a collector keeps one, unless trend_interval_seconds is 0"), {})
     growing = {name: table_growth(window, name, "size", criteria) for name in settings.watch_tables}
     return _Judged(
         what_grows(window, criteria), {name: growth for name, growth in growing.items() if growth is not None}

@@ -14,7 +14,7 @@ from collector.diagnosis.history import History, Token
 from collector.diagnosis.service_facts import Health, NotKnown, ServiceFacts
 
 REQUEST_SECONDS: Final = 1.5
-DEADLINE_SECONDS: Final = 4.0  # for all figures: somebody waits
+DEADLINE_SECONDS: Final = 3.5  # for all figures: somebody waits
 MAX_HEALTH_BYTES: Final = 16 * 1024
 MAX_METRICS_BYTES: Final = 4 * 1024 * 1024
 MAX_TEXT_CHARACTERS: Final = 160

@@ -22,6 +22,11 @@ class Severity(IntEnum):
     LOW = 4
 
     @property
+    def word(self) -> str:
+        """In one word: ``critical``."""
+        return self.name.lower()
+
+    @property
     def title(self) -> str:
         """As the playbook calls it: ``Critical (SEV-1)``."""
         return f"{self.name.capitalize()} (SEV-{self.value})"

@@ -93,6 +93,14 @@ def format_seconds(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
+def format_duration(seconds: float) -> str:
+    """Print a duration that is long for a person, in its largest unit."""
+    for unit, size_seconds in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size_seconds:
+            return f"{seconds / size_seconds:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def format_bytes(size_bytes: int) -> str:
     """Print a size with three significant digits, in binary units."""
     size, unit = float(size_bytes), "B"

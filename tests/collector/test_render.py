@@ -28,10 +28,13 @@ from tests.collector_fakes import (
 )
 
 
-def printed(drawn: RenderableType, width: int = 80, *, color: bool = False) -> str:
-    """Print as on a terminal of that width; the spaces at the ends of lines, which nobody sees, are left out."""
+def printed(drawn: RenderableType, width: int = 80, *, color: bool = False, is_whole: bool = False) -> str:
+    """Print as on a terminal of that width; the spaces at the ends of lines, which nobody sees, are left out.
+
+    What goes beyond the width is left out as well, unless ``is_whole``: a terminal would break it.
+    """
     console = Console(file=io.StringIO(), width=width, force_terminal=color, color_system="standard" if color else None)
-    console.print(drawn)
+    console.print(drawn, crop=not is_whole)
     assert isinstance(console.file, io.StringIO)
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
 

@@ -1,0 +1,81 @@
+"""``beamwarden diagnose`` beside a real node and a real small service, as a person types it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent import Session
+from erlang_fixtures.beam import Beam
+from tests.collector.diagnosis.tai_service import TaiService, tai_service
+from tests.live.illnesses import ill
+from tests.live.nodes import join
+from tests.live.test_service import PROGRAM
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def tai() -> Iterator[TaiService]:
+    with tai_service() as serving:
+        yield serving
+
+
+async def diagnose(beam: Beam, tai: TaiService, *more: str) -> tuple[int, dict[str, Any]]:
+    """Run the command line against the node itself; its status and what it printed."""
+    process = await asyncio.create_subprocess_exec(
+        *(PROGRAM, "diagnose", "--node", beam.target, "--cookie-file", str(beam.cookie_file)),
+        *("--service-url", tai.url, "--json", *more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd="/",
+    )
+    output, errors = await asyncio.wait_for(process.communicate(), 60)
+    assert errors == b""
+    assert process.returncode is not None
+    answer = json.loads(output)
+    assert isinstance(answer, dict)
+    return process.returncode, answer
+
+
+@pytest.fixture
+async def session(beam: Beam) -> Any:  # noqa: ANN401  # a generator of a session
+    session = await join(beam)
+    yield session
+    session.close()
+
+
+async def test_a_system_that_is_well_ends_with_0_and_every_question_has_an_answer(beam: Beam, tai: TaiService) -> None:
+    status, answer = await diagnose(beam, tai)
+    assert (status, answer["findings"], answer["branch"]) == (0, [], None)
+    assert [step["answer"] for step in answer["tree"]] == ["no"] * 4
+
+
+async def test_a_failing_health_check_is_the_branch_and_an_illness_of_the_node_a_finding(
+    beam: Beam, tai: TaiService, session: Session
+) -> None:
+    tai.health = (503, b'{"status":"unavailable","reason":"supervisor governance_sup not running"}')
+    async with ill(session, "ill_mailbox_flood", messages=20_000):
+        status, answer = await diagnose(beam, tai)
+    assert (status, answer["branch"]) == (11, "Health check failing?")
+    assert answer["severity"]["evidence"] == "/health: 503 supervisor governance_sup not running"
+    assert "mailbox_long" in {finding["rule"] for finding in answer["findings"]}
+
+
+async def test_a_node_with_a_wrong_cookie_is_told_and_the_service_is_diagnosed(
+    beam: Beam, tai: TaiService, tmp_path: Path
+) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.write_text("wrong")
+    wrong.chmod(0o600)
+    tai.server_errors = 0.2
+    status, answer = await diagnose(beam, tai, "--cookie-file", str(wrong))
+    assert status == 12
+    assert answer["branch"] == "Error rate high?"
+    assert "does not accept our cookie" in answer["left_out"][0]
