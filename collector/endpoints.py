@@ -14,13 +14,13 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from collector.action_metrics import action_metrics
 from collector.api import WatchedFleet, find_node
 from collector.attempts import Attempts
 from collector.health import why_unavailable
-from collector.metrics import to_families
+from collector.metrics.actions import action_metrics
+from collector.metrics.own import failed_logins
+from collector.metrics.page import to_families
 from collector.models import HealthAnswer, NodeHealth, NodeReference, Problem
-from collector.own_metrics import failed_logins
 from collector.question import QUESTION_SECONDS
 from collector.snapshot import Snapshot
 

@@ -35,7 +35,7 @@ from agent.session import Options, Session, connect
 from agent.terms import Atom
 from collector.changes import ChangeLog
 from collector.logs import JsonFormatter
-from collector.metrics import to_families
+from collector.metrics.page import to_families
 from collector.snapshot import Failed, Snapshot
 from collector.vitals import vital_signs as vital_signs_to_log
 from collector.watched import WatchedNode

@@ -1,4 +1,4 @@
-"""From snapshots to Prometheus metrics: one table, and a pure function over it.
+"""The metrics of the emulator, as prometheus.erl has them.
 
 The ``erlang_vm_*`` families have the names, types and labels of prometheus.erl 6, so that what is made for it works
 here. Three values differ on purpose: seconds are seconds (it sends milliseconds under these two names), what the node
@@ -7,20 +7,16 @@ does not know is left out (it sends NaN), and the count of dets tables is read w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Final
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, UnknownMetricFamily
+from prometheus_client.core import GaugeMetricFamily, UnknownMetricFamily
 
 from agent.probes.identity import NodeIdentity
 from agent.probes.memory import Memory
 from agent.probes.statistics import Statistics
 from agent.probes.system_info import SystemInfo
-from collector.family import Family, counter, each_of, gauge, of
-from collector.own_metrics import OURS, PROCESSES
-from collector.snapshot import Snapshot
-
-NODE_LABEL: Final = "erlang_node"  # not `node`: Kubernetes relabelling owns that one
+from collector.metrics.family import Family, counter, each_of, gauge, of
 
 
 def _flag(name: str, help_text: str, read: Callable[[SystemInfo], bool | None]) -> Family:
@@ -173,27 +169,4 @@ _SYSTEM_INFO: Final = (
     _flag("erlang_vm_time_correction", "1 if time correction is enabled.", lambda s: s.time_correction),
 )
 
-FAMILIES: Final = (*OURS, *PROCESSES, *_MEMORY, *_STATISTICS, *_SYSTEM_INFO)
-
-
-def to_families(snapshots: Sequence[Snapshot]) -> Iterable[Metric]:
-    """Turn the snapshots of all nodes into metric families, fresh for one scrape.
-
-    Of a node that is not up only ``beam_up 0`` is told, and what it has cost us: nothing else about it is known now.
-    With one node the ``erlang_vm_*`` families do not name it, as prometheus.erl's do not.
-    """
-    for family in FAMILIES:
-        names_node = family.always_names_node or len(snapshots) > 1
-        node_label = (NODE_LABEL,) if names_node else ()
-        metric = family.kind(family.name, family.help, labels=(*node_label, *family.labels))
-        for snapshot in snapshots:
-            if not snapshot.is_up and not family.is_told_when_down:
-                continue
-            node = (snapshot.name,) if names_node else ()
-            for labels, value in family.samples(snapshot).items():
-                if value is not None:
-                    metric.add_metric((*node, *labels), float(value))
-        if metric.samples:
-            yield metric
-    bugs = sum(snapshot.internal_errors for snapshot in snapshots)
-    yield CounterMetricFamily("beamwarden_internal_errors", "Bugs of beamwarden that it met and survived.", value=bugs)
+VM: Final = (*_MEMORY, *_STATISTICS, *_SYSTEM_INFO)

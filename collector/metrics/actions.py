@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from prometheus_client.core import CounterMetricFamily, Metric, SummaryMetricFamily
 
 from collector.cleaning.models import CleaningState
-from collector.metrics import NODE_LABEL
+from collector.metrics.family import NODE_LABEL
 from collector.restarts.models import RestartState
 
 _RESTARTS: Final = (("restart", "start"), [state for state in RestartState if state is not RestartState.RUNNING])

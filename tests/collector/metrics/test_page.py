@@ -1,8 +1,8 @@
 """The table of metrics, against a table of its own and against the whole text for one fixed snapshot.
 
-When the text changes on purpose, remake ``golden_metrics.txt`` and read what changed::
+When the text changes on purpose, remake ``golden.txt`` and read what changed::
 
-    .venv/bin/python -m tests.collector.test_metrics && git diff tests/collector/golden_metrics.txt
+    .venv/bin/python -m tests.collector.metrics.test_page && git diff tests/collector/golden.txt
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from prometheus_client.registry import Collector
 
 from agent.errors import DeadlineExceeded
-from collector.metrics import to_families
+from collector.metrics.page import to_families
 from collector.snapshot import Outcome, Snapshot
 from tests.collector_fakes import (
     MEMORY,
@@ -37,7 +37,7 @@ from tests.collector_fakes import (
     snapshot_down,
 )
 
-GOLDEN = Path(__file__).with_name("golden_metrics.txt")
+GOLDEN = Path(__file__).with_name("golden.txt")
 LATE = DeadlineExceeded("no answer within 2 s")
 
 # What prometheus.erl 6.1.1 exposes of memory, statistics and system_info, seen by running its collectors: name, type,

@@ -10,7 +10,7 @@ import pytest
 from agent.errors import DeadlineExceeded
 from agent.probes.processes import Mailboxes, Queues
 from collector.endpoints import expose
-from collector.metrics import to_families
+from collector.metrics.page import to_families
 from collector.snapshot import Answered, Outcome, Snapshot, TooSoon, UnderWay
 from tests.collector_fakes import MOMENT, QUEUES, answered, failed, snapshot, snapshot_down
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, UnknownMetricFamily
 
 from agent.probes import Result
 from collector.snapshot import Snapshot
+
+NODE_LABEL: Final = "erlang_node"  # not `node`: Kubernetes relabelling owns that one
 
 Samples = Mapping[tuple[str, ...], float | None]
 _Kind = TypeVar("_Kind", bound=Result)

@@ -1,0 +1,1 @@
+"""What Prometheus scrapes: tables of metrics, one file per subject, and the page that is made of them."""
