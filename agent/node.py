@@ -32,6 +32,7 @@ from agent.errors import (
 from agent.handshake import Cookie
 from agent.names import Target, parse_own_name
 from agent.preflight import Preflight
+from agent.protocol import Counters
 from agent.session import Options, Session, connect
 
 FIRST_BACKOFF_SECONDS: Final = 0.5
@@ -88,6 +89,8 @@ class Node:
     ) -> None:
         self.target = target
         self.internal_errors = 0
+        self.connections = 0  # that were made so far
+        self._traffic_before = Counters()  # of connections that have ended
         self._cookie = cookie
         self._options = options
         if options.own_name:
@@ -115,6 +118,12 @@ class Node:
         """Whether the node is connected now, and if not, why."""
         return self._state
 
+    @property
+    def traffic(self) -> Counters:
+        """What has passed over all connections so far, that which stands included."""
+        before = self._traffic_before
+        return before if isinstance(self._state, Down) else before + self._state.session.counters
+
     def session(self) -> Session:
         """Return the connection that stands now; raise the reason when there is none."""
         if isinstance(self._state, Down):
@@ -141,6 +150,7 @@ class Node:
         try:
             session = await connect(self.target, self._cookie, self._options)
             self._is_known = True
+            self.connections += 1
             found = await _look_at(session)
             self._change(Up(session, found))
             error: AgentError = await self._stay(session, found)
@@ -154,6 +164,7 @@ class Node:
             if session is not None:
                 session.close()
                 await session.wait_closed()  # TLS has its own words of goodbye: who ends us must not cut them off
+                self._traffic_before = self._traffic_before + session.counters
         return error, 0.0 if session is None else loop.time() - session.connected_at
 
     async def _stay(self, session: Session, found: Preflight) -> ConnectionLost:

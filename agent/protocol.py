@@ -83,6 +83,14 @@ class Counters:
     ticks_received: int = 0
     skipped: int = 0
 
+    def __add__(self, other: Counters) -> Counters:
+        return Counters(
+            self.bytes_received + other.bytes_received,
+            self.bytes_sent + other.bytes_sent,
+            self.ticks_received + other.ticks_received,
+            self.skipped + other.skipped,
+        )
+
 
 class Connection:
     """The sans-IO state of one connection. Only `send` raises, and only `LocalProtocolError`.

@@ -19,6 +19,7 @@ from collector.gate import Gate
 from collector.journal import Journal
 from collector.known_tokens import KnownTokens
 from collector.load import tokens_file
+from collector.metrics.labelled import NodeSeries
 from collector.models import Problem
 from collector.recording import Trends
 from collector.refused_requests import note_refusal
@@ -45,6 +46,7 @@ def create_app(
     app.state.fleet = fleet
     app.state.settings = settings
     app.state.trends = trends or Trends(fleet.nodes, settings)
+    app.state.series = {name: NodeSeries() for name in fleet.nodes}
     app.state.tokens = KnownTokens(tokens_file(settings, os.environ))
     app.state.attempts = Attempts()
     app.state.journal = journal = journal or Journal(None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -18,8 +19,9 @@ from collector.api import WatchedFleet, find_node
 from collector.attempts import Attempts
 from collector.health import why_unavailable
 from collector.metrics.actions import action_metrics
+from collector.metrics.connections import build_info, connection_metrics
 from collector.metrics.own import failed_logins
-from collector.metrics.page import to_families
+from collector.metrics.page import to_families, to_labelled
 from collector.models import HealthAnswer, NodeHealth, NodeReference, Problem
 from collector.question import QUESTION_SECONDS
 from collector.snapshot import Snapshot
@@ -77,6 +79,9 @@ async def metrics(
         snapshots,
         accept,
         [
+            *to_labelled(snapshots, request.app.state.series, time.monotonic()),
+            build_info(),
+            *connection_metrics({name: watched.node for name, watched in fleet.nodes.items()}),
             failed_logins(attempts.failed_logins),
             *action_metrics(request.app.state.restarts, request.app.state.cleaning),
         ],

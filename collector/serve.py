@@ -30,8 +30,11 @@ from collector.recording import Trends, record_trends
 from collector.restarts.reconciling import reconcile
 from collector.settings import Address, Settings, SettingsError
 from collector.tokens import TokensError
+from collector.views.applications import SWEEP_APPLICATIONS
 from collector.views.governors import sweep_governors
 from collector.views.processes import SWEEP_MAILBOXES, SWEEP_PROCESSES
+from collector.views.supervisors import sweep_supervisors
+from collector.views.tables import sweep_tables
 from collector.vitals import log_vital_signs
 from collector.watched import WatchedNode
 
@@ -61,8 +64,14 @@ def make_fleet(settings: Settings, cookie: Cookie, instance: Instance) -> Fleet:
                 Node(target, cookie, options, ChangeLog(str(target.node))),
                 probes,
                 instance.id,
-                # The governors for their ages: one is as old as we can say that it was there.
-                (SWEEP_MAILBOXES, SWEEP_PROCESSES, sweep_governors(settings)),
+                (
+                    SWEEP_APPLICATIONS,
+                    SWEEP_MAILBOXES,
+                    SWEEP_PROCESSES,
+                    sweep_tables(settings),
+                    sweep_supervisors(settings),
+                    sweep_governors(settings),
+                ),
                 Budget(settings.max_scheduler_share, settings.fresh_min_interval_seconds),
             )
             for target in settings.node

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from collector.metrics.family import NODE_LABEL
+from collector.metrics.connections import LIFE
+from collector.metrics.family import NODE_LABEL, Samples
+from collector.metrics.labelled import NodeSeries, Row
+from collector.metrics.named import NAMED
 from collector.metrics.own import OURS
 from collector.metrics.processes import PROCESSES
+from collector.metrics.supervision import SUPERVISION
+from collector.metrics.tables import TABLES
 from collector.metrics.vm import VM
 from collector.snapshot import Snapshot
 
 FAMILIES: Final = (*OURS, *PROCESSES, *VM)
+SUBJECTS: Final = (LIFE, NAMED, TABLES, SUPERVISION)
+
+# The label values that each of these has now; those that have no place are in `other`.
+_BOUNDED: Final = ("names", "tables", "supervisors", "children", "applications")
 
 
 def to_families(snapshots: Sequence[Snapshot]) -> Iterable[Metric]:
@@ -37,3 +46,39 @@ def to_families(snapshots: Sequence[Snapshot]) -> Iterable[Metric]:
             yield metric
     bugs = sum(snapshot.internal_errors for snapshot in snapshots)
     yield CounterMetricFamily("beamwarden_internal_errors", "Bugs of beamwarden that it met and survived.", value=bugs)
+
+
+def to_labelled(snapshots: Sequence[Snapshot], kept: Mapping[str, NodeSeries], now: float) -> Iterable[Metric]:
+    """Turn what has names of a node for labels into families; ``kept`` is what is kept of each node.
+
+    ``now`` is whatever a clock says that never goes back. Of a node that is not up nothing is told.
+    """
+    up = [snapshot for snapshot in snapshots if snapshot.is_up]
+    for subject in SUBJECTS:
+        filled = [(one.name, subject.fill(one, kept[one.name], now)) for one in up]
+        for row in subject.rows:
+            metric = _labelled(row, [(name, samples.get(row.name, {})) for name, samples in filled])
+            if metric.samples:
+                yield metric
+    yield _left_out(up, kept)
+
+
+def _labelled(row: Row, filled: Iterable[tuple[str, Samples]]) -> Metric:
+    metric = row.kind(row.name, row.help, labels=(NODE_LABEL, *row.labels))
+    for node, samples in filled:
+        for labels, value in samples.items():
+            if value is not None:
+                metric.add_metric((node, *labels), value)
+    return metric
+
+
+def _left_out(up: Iterable[Snapshot], kept: Mapping[str, NodeSeries]) -> Metric:
+    metric = GaugeMetricFamily(
+        "beamwarden_label_values_left_out",
+        "Names of the node that have no series of their own, since there is no room for more.",
+        labels=(NODE_LABEL, "kind"),
+    )
+    for snapshot in up:
+        for kind in _BOUNDED:
+            metric.add_metric((snapshot.name, kind), getattr(kept[snapshot.name], kind).left_out)
+    return metric

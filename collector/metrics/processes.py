@@ -11,7 +11,7 @@ from collector.metrics.family import Family, Samples, of
 from collector.snapshot import Answered, Snapshot
 
 
-def _queues(snapshot: Snapshot) -> Queues | None:
+def later_queues(snapshot: Snapshot) -> Queues | None:
     """Return all mailboxes as the later of the two sweeps saw them that look at them."""
     found = [
         (outcome.asked_at, outcome.result.queues)
@@ -22,12 +22,12 @@ def _queues(snapshot: Snapshot) -> Queues | None:
 
 
 def _queues_over(snapshot: Snapshot) -> Samples:
-    queues = _queues(snapshot)
+    queues = later_queues(snapshot)
     return {} if queues is None else {(str(threshold),): count for threshold, count in queues.over.items()}
 
 
 def _longest_queue(snapshot: Snapshot) -> Samples:
-    queues = _queues(snapshot)
+    queues = later_queues(snapshot)
     return {} if queues is None else {(): queues.longest}
 
 
