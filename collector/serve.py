@@ -21,6 +21,7 @@ from agent.probes import vital_signs
 from collector import logs
 from collector.app import create_app
 from collector.changes import ChangeLog
+from collector.diagnosis.gathering import ASK_LIMIT
 from collector.fleet import Fleet
 from collector.freshness import Budget
 from collector.instance import Instance
@@ -65,6 +66,7 @@ def make_fleet(settings: Settings, cookie: Cookie, instance: Instance) -> Fleet:
                 probes,
                 instance.id,
                 (
+                    ASK_LIMIT,
                     SWEEP_APPLICATIONS,
                     SWEEP_MAILBOXES,
                     SWEEP_PROCESSES,

@@ -52,7 +52,7 @@ class WatchedNode:
         return await self.look(self._vital if only is None else only, (), deadline_seconds)
 
     async def scrape(self, deadline_seconds: float) -> Snapshot:
-        """Ask the vital signs, and take the answers of all sweeps from whoever asked last, if they are not too old."""
+        """Ask what is of constant cost, and take the answers of sweeps from whoever asked last, if not too old."""
         return await self.look(self._vital, self._sweeps, deadline_seconds)
 
     async def look(

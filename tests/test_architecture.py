@@ -98,7 +98,13 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("collector.diagnosis.memory_rules",),
     ("collector.diagnosis.rules",),
     ("collector.metrics", "collector.metrics.family"),
-    ("collector.metrics.bounded", "collector.metrics.own", "collector.metrics.processes", "collector.metrics.vm"),
+    (
+        "collector.metrics.bounded",
+        "collector.metrics.limits",
+        "collector.metrics.own",
+        "collector.metrics.processes",
+        "collector.metrics.vm",
+    ),
     ("collector.metrics.labelled",),
     (
         "collector.metrics.connections",

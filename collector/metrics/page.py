@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from collector.metrics.connections import LIFE
 from collector.metrics.family import NODE_LABEL, Samples
 from collector.metrics.labelled import NodeSeries, Row
+from collector.metrics.limits import LIMITS
 from collector.metrics.named import NAMED
 from collector.metrics.own import OURS
 from collector.metrics.processes import PROCESSES
@@ -18,7 +19,7 @@ from collector.metrics.tables import TABLES
 from collector.metrics.vm import VM
 from collector.snapshot import Snapshot
 
-FAMILIES: Final = (*OURS, *PROCESSES, *VM)
+FAMILIES: Final = (*OURS, *PROCESSES, *LIMITS, *VM)
 SUBJECTS: Final = (LIFE, NAMED, TABLES, SUPERVISION)
 
 # The label values that each of these has now; those that have no place are in `other`.

@@ -21,6 +21,7 @@ from collector.snapshot import Snapshot
 UP: Final = "beam_supervisor_up"
 CHILDREN: Final = "beam_supervisor_children"
 BUDGET: Final = "beam_supervisor_restart_budget_left"
+LATELY: Final = "beam_supervisor_restarts_in_period"
 RESTARTS: Final = "beam_supervisor_child_restarts_total"
 RUNNING: Final = "beam_application_running"
 GOVERNORS: Final = "beam_governors"
@@ -37,6 +38,12 @@ _ROWS: Final = (
         BUDGET,
         GaugeMetricFamily,
         "How many more restarts a supervisor bears now before it ends itself.",
+        ("supervisor",),
+    ),
+    Row(
+        LATELY,
+        GaugeMetricFamily,
+        "Restarts that count against a supervisor's intensity now.",
         ("supervisor",),
     ),
     Row(
@@ -79,6 +86,7 @@ def _of_tree(shown: Mapping[str, Supervisor], series: NodeSeries, creation: int,
         for state in _STATES
     }
     filled[BUDGET] = {(name,): float(left) for name, one in shown.items() if (left := one.budget_left) is not None}
+    filled[LATELY] = {(name,): float(one.restarts) for name, one in shown.items() if one.restarts is not None}
     _count_restarts(series.restarts, creation, shown)
     of_children = series.children.admit((f"{name}\0{child}" for name, child in series.restarts.counts), now)
     filled[RESTARTS] = {
