@@ -200,15 +200,29 @@ async def test_a_signal_ends_it_and_answers_whoever_waits(own_beam: Beam, number
     async with serving(*watching(own_beam)) as service:
         await service.is_up()
         os.kill(own_beam.pid, signal.SIGSTOP)
-        waiting = asyncio.create_task(service.get("/api/v1/nodes/-/memory"))
-        while not (await service.get("/livez")).is_success:
-            pass
+        (line,) = service.said("serving on")
+        host, _, port = str(line["message"]).rpartition("/")[2].partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /api/v1/nodes/-/memory HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        own_port = writer.get_extra_info("sockname")[1]
+        # What it has not read yet when it is told to end is nobody's request: its connection is closed.
+        await until(lambda: unread_bytes(int(port), own_port) == 0, "it has read the request")
         service.process.send_signal(number)
         assert await asyncio.wait_for(service.process.wait(), 30) == 0
-        answer = await waiting
-        assert answer.headers["content-type"] == "application/problem+json"
+        answer = await asyncio.wait_for(reader.read(), 30)
+        assert b"content-type: application/problem+json" in answer.lower()
+        writer.close()
         os.kill(own_beam.pid, signal.SIGCONT)
     assert service.log[-1]["message"] == "ended"
+
+
+def unread_bytes(port: int, from_port: int) -> int | None:
+    """How much of what came from a port on this machine waits to be read at another; None without a connection."""
+    for row in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _, queues, *_ = row.split()
+        if int(local.partition(":")[2], 16) == port and int(remote.partition(":")[2], 16) == from_port:
+            return int(queues.partition(":")[2], 16)
+    return None
 
 
 async def test_the_node_sees_us_go(own_beam: Beam) -> None:
