@@ -764,6 +764,7 @@ def nested(level: tuple[bytes, bytes], depth: int, core: bytes = b"j") -> bytes:
     return b"\x83" + before * depth + core + behind * depth
 
 
+@pytest.mark.no_cover  # to measure its lines takes three times as long, and others run them too
 @pytest.mark.parametrize("core", CORES.values(), ids=list(CORES))
 @pytest.mark.parametrize("level", LEVELS.values(), ids=list(LEVELS))
 def test_the_deepest_term_that_is_read_can_be_written_and_compared(level: tuple[bytes, bytes], core: bytes) -> None:

@@ -49,6 +49,7 @@ def fuzz(*arguments: str, path: Path = ROOT) -> subprocess.CompletedProcess[str]
 
 
 @needs_atheris
+@pytest.mark.no_cover  # to measure its lines takes three times as long, and others run them too
 @pytest.mark.parametrize("name", HARNESSES)
 def test_a_short_run_of_each_harness_finds_nothing(name: str) -> None:
     done = fuzz(name, "--runs", str(RUNS[name]))

@@ -120,6 +120,7 @@ def may_get(reply: tuple[Term, ...]) -> bool:
     return False
 
 
+@pytest.mark.no_cover  # to measure its lines takes three times as long, and others run them too
 @pytest.mark.parametrize("name", ALL)
 async def test_an_attack_takes_less_memory_than_is_set(attacks: Attacks, name: str) -> None:
     report, _ = await attacks(name)

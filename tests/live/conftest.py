@@ -11,6 +11,39 @@ import pytest
 
 from erlang_fixtures.beam import Beam, build_fixtures, otp25, otp28
 
+# To measure which lines run makes a test take up to three times as long. Both releases run the same lines, so it is
+# done on one; and what is about our own program, whatever node it watches, has its short form on one.
+MEASURED = "otp25"
+ABOUT_OUR_PROGRAM = frozenset(
+    {
+        "test_demo",
+        "test_freshness",
+        "test_restart_crashes",
+        "test_restart_service",
+        "test_service",
+        "test_top",
+        "test_trend",
+    }
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Measure on one release, and leave the other to the long form where it tells nothing more."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        release = None if callspec is None else callspec.params.get("erl")
+        if release in {None, MEASURED} or item.path.parent != Path(__file__).parent:
+            continue
+        item.add_marker(pytest.mark.no_cover)
+        if item.path.stem in ABOUT_OUR_PROGRAM:
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def _programs_are_measured_as_their_test_is(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.node.get_closest_marker("no_cover") is not None:
+        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _fixtures() -> None:

@@ -468,7 +468,7 @@ async def settled_facts(session: Session, child: str) -> RestartFacts:
                 return found
 
 
-CUTS = [pytest.param(n, 10) for n in range(10)] + [pytest.param(n, 50, marks=pytest.mark.slow) for n in range(50)]
+CUTS = [pytest.param(n, 5) for n in range(5)] + [pytest.param(n, 50, marks=pytest.mark.slow) for n in range(50)]
 SLOW_RESTART_SECONDS = 0.6
 
 

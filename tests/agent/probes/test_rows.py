@@ -30,6 +30,7 @@ READERS: dict[str, Callable[[Term], object]] = {
 }
 
 
+@pytest.mark.no_cover  # to measure its lines takes three times as long, and others run them too
 @pytest.mark.parametrize("reader", list(READERS))
 @given(term=TERMS)
 @QUICK
