@@ -31,7 +31,7 @@ TOKEN_VARIABLE: Final = "BEAMWARDEN_TOKEN"  # noqa: S105  # its name
 CONFIG_VARIABLE: Final = "BEAMWARDEN_CONFIG"
 ERLANG_EPMD_PORT: Final = "ERL_EPMD_PORT"  # where OTP's own programs look for epmd's port
 DEFAULT_FILE: Final = Path("beamwarden.toml")
-TABLE: Final = "tls"  # [tls] ca_file in the file is tls_ca_file elsewhere
+TABLES: Final = ("tls", "diagnosis")  # [tls] ca_file in the file is tls_ca_file elsewhere
 
 _ELSEWHERE: Final = frozenset(
     {COOKIE_VARIABLE, TOKEN_VARIABLE, CONFIG_VARIABLE}
@@ -164,7 +164,7 @@ def _from_file(file: Path | None, environ: Mapping[str, str], mistakes: list[str
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         mistakes.append(f"{path}: is no TOML: {error}")
         return []
-    found = _from_table(path, content.pop(TABLE, {}), mistakes)
+    found = [each for name in TABLES for each in _from_table(path, name, content.pop(name, {}), mistakes)]
     for name, value in content.items():
         if name in Settings.model_fields:
             found.append((f"{path}: {name}", name, value))
@@ -175,18 +175,18 @@ def _from_file(file: Path | None, environ: Mapping[str, str], mistakes: list[str
     return found
 
 
-def _from_table(path: Path, table: object, mistakes: list[str]) -> list[tuple[str, str, object]]:
-    """Read [tls], where the settings that begin with tls_ stand without that."""
+def _from_table(path: Path, name: str, table: object, mistakes: list[str]) -> list[tuple[str, str, object]]:
+    """Read [tls], where the settings that begin with tls_ stand without that; or another table."""
     if not isinstance(table, dict):
-        mistakes.append(f"{path}: {TABLE}: is no table; it should be a line [{TABLE}] with its settings below")
+        mistakes.append(f"{path}: {name}: is no table; it should be a line [{name}] with its settings below")
         return []
-    inner = {name.removeprefix(f"{TABLE}_"): name for name in Settings.model_fields if name.startswith(f"{TABLE}_")}
+    inner = {one.removeprefix(f"{name}_"): one for one in Settings.model_fields if one.startswith(f"{name}_")}
     found: list[tuple[str, str, object]] = []
-    for name, value in table.items():
-        if name in inner:
-            found.append((f"{path}: [{TABLE}] {name}", inner[name], value))
+    for one, value in table.items():
+        if one in inner:
+            found.append((f"{path}: [{name}] {one}", inner[one], value))
         else:
-            mistakes.append(f"{path}: [{TABLE}] {name}: there is no such setting; there are {', '.join(inner)}")
+            mistakes.append(f"{path}: [{name}] {one}: there is no such setting; there are {', '.join(inner)}")
     return found
 
 

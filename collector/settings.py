@@ -16,6 +16,7 @@ from agent.names import NodeName, Target, parse_own_name
 from agent.probes.ets import DEFAULT_WATCH_TABLES
 from agent.probes.governors import DEFAULT_SUPERVISORS
 from agent.tls import Tls, is_server_name
+from collector.diagnosis_settings import DiagnosisSettings
 from collector.freshness import DEFAULT_FRESH_MIN_INTERVAL_SECONDS, DEFAULT_MAX_SCHEDULER_SHARE
 from collector.service_settings import ServiceSettings
 from collector.setting_kinds import no_truth, to_url
@@ -303,5 +304,5 @@ class OwnSettings(BaseModel):
         return None if tls == Tls() else tls
 
 
-class Settings(ServiceSettings, OwnSettings):
+class Settings(DiagnosisSettings, ServiceSettings, OwnSettings):
     """All settings. A field's description says what its value should be, in errors and in the help."""

@@ -90,7 +90,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("collector.diagnosis.growth",),
     ("collector.diagnosis.what_grows",),
     ("collector.setting_kinds",),
-    ("collector.service_settings",),
+    ("collector.diagnosis_settings", "collector.service_settings"),
     ("collector.settings", "collector.journal_file", "collector.journal_log", "collector.tokens"),
     ("collector.snapshot", "collector.load", "collector.journal", "collector.audit", "collector.known_tokens"),
     ("collector.flags", "collector.diagnosis.of_settings"),

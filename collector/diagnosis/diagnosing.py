@@ -70,9 +70,29 @@ def diagnose(evidence: Evidence, numbers: Numbers) -> Diagnosis:
     )
 
 
-def numbers_of(_settings: Settings) -> Numbers:
+def numbers_of(settings: Settings) -> Numbers:
     """Take the numbers out of the settings."""
-    return Numbers()
+    return Numbers(
+        Thresholds(
+            critical_error_rate=settings.diagnosis_error_share_critical,
+            high_error_rate=settings.diagnosis_error_share_high,
+            high_p99_seconds=settings.diagnosis_latency_seconds_high,
+            medium_p99_seconds=settings.diagnosis_latency_seconds_medium,
+        ),
+        NodeThresholds(
+            memory_share=(
+                settings.diagnosis_memory_share_medium,
+                settings.diagnosis_memory_share_high,
+                settings.diagnosis_memory_share_critical,
+            ),
+            limit_share=(settings.diagnosis_limit_share_medium, settings.diagnosis_limit_share_high),
+            long_mailbox=settings.diagnosis_mailbox_messages_medium,
+            very_long_mailbox=settings.diagnosis_mailbox_messages_high,
+            restarts_left=settings.diagnosis_restarts_left,
+            soon_seconds=settings.diagnosis_soon_minutes * 60.0,
+        ),
+        Criteria(least_rise_share=settings.diagnosis_rise_share),
+    )
 
 
 class Diagnoser:

@@ -45,7 +45,7 @@ def service_of(settings: Settings, node_host: str) -> Service | NotKnown:
     history = None
     if settings.prometheus_url is not None:
         history = History(settings.prometheus_url, settings.prometheus_selector)
-    return Service(settings.service_url, history)
+    return Service(settings.service_url, history, least_requests=settings.diagnosis_least_requests)
 
 
 def _is_here(host: str) -> bool:

@@ -21,7 +21,7 @@ from collector.fleet import Fleet
 from collector.models import Problem
 from collector.restarts import models as restarts
 from collector.settings import Settings
-from collector.views import applications, binaries, governors, ports, processes, supervisors, tables, trend
+from collector.views import applications, binaries, diagnosis, governors, ports, processes, supervisors, tables, trend
 from tests.collector_fakes import (
     CREATION,
     IDENTITY,
@@ -319,6 +319,13 @@ OUR_MODELS: tuple[type[BaseModel], ...] = (
     models.SystemAnswer,
     Problem,
     *VIEWS.values(),
+    diagnosis.CommandRow,
+    diagnosis.CriterionRow,
+    diagnosis.DiagnosisAnswer,
+    diagnosis.FindingRow,
+    diagnosis.NotLookedAt,
+    diagnosis.SeverityRow,
+    diagnosis.StepRow,
     audit.AuditAnswer,
     audit.AuditEntry,
     cleaning.CleaningAnswer,
@@ -365,6 +372,7 @@ OUR_MODELS: tuple[type[BaseModel], ...] = (
 )
 MODELS = {model.__name__: model for model in OUR_MODELS}
 WORDS = {
+    "Answer",
     "ApplicationState",
     "ChildState",
     "CleaningState",
@@ -402,6 +410,7 @@ def test_the_document_has_every_path(document: dict[str, Any]) -> None:
         "/api/v1/nodes/{node}": {"get"},
         "/api/v1/nodes/{node}/memory": {"get"},
         "/api/v1/nodes/{node}/system": {"get"},
+        "/api/v1/nodes/{node}/diagnosis": {"get"},
         "/api/v1/audit": {"get"},
         "/api/v1/nodes/{node}/restarts": {"get", "post"},
         "/api/v1/nodes/{node}/restarts/{action_id}": {"get"},
@@ -446,6 +455,7 @@ def test_every_error_of_the_document_is_a_problem_but_that_of_health(document: d
         "/api/v1/nodes/{node}": of_the_gate | {"404"},  # a node that is down is an answer
         "/api/v1/nodes/{node}/memory": of_a_node,
         "/api/v1/nodes/{node}/system": of_a_node,
+        "/api/v1/nodes/{node}/diagnosis": of_the_gate | {"404", "422", "503"},
         "/api/v1/audit": of_the_gate | {"422", "503"},
         "/api/v1/nodes/{node}/restarts": of_a_node | {"409", "422", "429"},
         "/api/v1/nodes/{node}/restarts/{action_id}": of_a_node | {"422"},

@@ -17,6 +17,7 @@ from agent.session import Options
 from collector import cli, showing
 from collector.app import create_app
 from collector.client import ClientError
+from collector.diagnosis_settings import DiagnosisSettings
 from collector.load import load_settings
 from collector.models import MemoryAnswer, NodeAnswer
 from collector.permissions import Role
@@ -409,7 +410,9 @@ def test_serve_needs_certificates_that_can_be_used(run: Run, cookie_file: Path) 
 def test_serve_has_an_option_for_every_setting_but_those_of_the_command_line() -> None:
     command = typer.main.get_command(cli.app)
     options = {parameter.name for parameter in command.commands["serve"].params}  # type: ignore[attr-defined]
-    assert options - {"config", "help"} == set(Settings.model_fields) - {"url", "id_token", "token_file"}
+    assert options - {"config", "help"} == set(Settings.model_fields) - {"url", "id_token", "token_file"} - set(
+        DiagnosisSettings.names()
+    )
 
 
 @pytest.mark.parametrize("arguments", [(), ("--json",)])

@@ -118,6 +118,21 @@ KINDS = {
     "cloud_project": Kind('"file"', "env", "flag", "file", "env", "flag"),
     "cloud_region": Kind('"file"', "env", "flag", "file", "env", "flag"),
     "cloud_service": Kind('"file"', "env", "flag", "file", "env", "flag"),
+    "diagnosis_error_share_high": Kind("0.02", "0.03", "0.04", 0.02, 0.03, 0.04),
+    "diagnosis_error_share_critical": Kind("0.6", "0.7", "0.8", 0.6, 0.7, 0.8),
+    "diagnosis_latency_seconds_medium": Kind("1.5", "2", "2.5", 1.5, 2.0, 2.5),
+    "diagnosis_latency_seconds_high": Kind("6", "7", "8", 6.0, 7.0, 8.0),
+    "diagnosis_least_requests": Kind("10", "20", "30", 10, 20, 30),
+    "diagnosis_memory_share_medium": Kind("0.5", "0.6", "0.7", 0.5, 0.6, 0.7),
+    "diagnosis_memory_share_high": Kind("0.85", "0.87", "0.92", 0.85, 0.87, 0.92),
+    "diagnosis_memory_share_critical": Kind("0.96", "0.97", "0.98", 0.96, 0.97, 0.98),
+    "diagnosis_limit_share_medium": Kind("0.5", "0.6", "0.7", 0.5, 0.6, 0.7),
+    "diagnosis_limit_share_high": Kind("0.96", "0.97", "0.98", 0.96, 0.97, 0.98),
+    "diagnosis_mailbox_messages_medium": Kind("1000", "2000", "3000", 1_000, 2_000, 3_000),
+    "diagnosis_mailbox_messages_high": Kind("200000", "300000", "400000", 200_000, 300_000, 400_000),
+    "diagnosis_restarts_left": Kind("2", "3", "0", 2, 3, 0),
+    "diagnosis_soon_minutes": Kind("10", "20", "40", 10.0, 20.0, 40.0),
+    "diagnosis_rise_share": Kind("0.1", "0.2", "0.3", 0.1, 0.2, 0.3),
 }
 
 
@@ -143,6 +158,32 @@ def test_a_flag_outranks_environment_and_file(name: str) -> None:
     file = settings_file(f"{name} = {KINDS[name].in_file}")
     environ = {f"BEAMWARDEN_{name.upper()}": KINDS[name].in_environment}
     assert getattr(load_settings({name: KINDS[name].as_flag}, environ, file), name) == KINDS[name].from_flag
+
+
+@pytest.mark.parametrize(
+    ("milder", "worse"),
+    [
+        ("diagnosis_error_share_high", "diagnosis_error_share_critical"),
+        ("diagnosis_latency_seconds_medium", "diagnosis_latency_seconds_high"),
+        ("diagnosis_memory_share_medium", "diagnosis_memory_share_high"),
+        ("diagnosis_memory_share_high", "diagnosis_memory_share_critical"),
+        ("diagnosis_limit_share_medium", "diagnosis_limit_share_high"),
+        ("diagnosis_mailbox_messages_medium", "diagnosis_mailbox_messages_high"),
+    ],
+)
+def test_what_is_worse_does_not_begin_earlier(milder: str, worse: str) -> None:
+    whole = milder.endswith("messages_medium")
+    values = {milder: "20" if whole else "0.9", worse: "10" if whole else "0.3"}
+    if worse.endswith("share_critical") and "memory" in worse:
+        values["diagnosis_memory_share_medium"] = "0.2"
+    with pytest.raises(SettingsError, match=f"{worse.upper()}.* is less than {milder}"):
+        load_settings({}, {f"BEAMWARDEN_{name.upper()}": value for name, value in values.items()})
+
+
+def test_thresholds_stand_in_a_table_of_their_own_in_the_file() -> None:
+    file = settings_file("[diagnosis]\nmailbox_messages_medium = 500\nmemory_share_critical = 0.99")
+    settings = load_settings({}, {}, file)
+    assert (settings.diagnosis_mailbox_messages_medium, settings.diagnosis_memory_share_critical) == (500, 0.99)
 
 
 def test_the_defaults_are_those_of_a_sidecar() -> None:

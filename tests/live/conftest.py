@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from collections.abc import Iterator
@@ -11,9 +12,10 @@ import pytest
 
 from erlang_fixtures.beam import Beam, build_fixtures, otp25, otp28
 
-# To measure which lines run makes a test take up to three times as long. Both releases run the same lines, so it is
-# done on one; and what is about our own program, whatever node it watches, has its short form on one.
-MEASURED = "otp25"
+# To measure which lines run makes a test take up to three times as long, and other tests run these lines too: here it
+# is done for `make coverage` only. What is about our own program, whatever node it watches, has its short form on one
+# release.
+SHORT = "otp25"
 ABOUT_OUR_PROGRAM = frozenset(
     {
         "test_demo",
@@ -28,14 +30,15 @@ ABOUT_OUR_PROGRAM = frozenset(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Measure on one release, and leave the other to the long form where it tells nothing more."""
+    """Measure no lines here, and leave the other release to the long form where it tells nothing more."""
     for item in items:
+        if item.path.parent != Path(__file__).parent:
+            continue
+        if "MEASURE_LIVE" not in os.environ:
+            item.add_marker(pytest.mark.no_cover)
         callspec = getattr(item, "callspec", None)
         release = None if callspec is None else callspec.params.get("erl")
-        if release in {None, MEASURED} or item.path.parent != Path(__file__).parent:
-            continue
-        item.add_marker(pytest.mark.no_cover)
-        if item.path.stem in ABOUT_OUR_PROGRAM:
+        if release not in {None, SHORT} and item.path.stem in ABOUT_OUR_PROGRAM:
             item.add_marker(pytest.mark.slow)
 
 
