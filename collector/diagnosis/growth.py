@@ -168,6 +168,8 @@ def _jump(points: Points, criteria: Criteria) -> Growth | None:
     level = median(before[-BESIDE_A_JUMP:])
     if height <= 0.0 or height < criteria.least_rise_share * abs(level):
         return None
+    if sorted(before)[-min(len(before), FAR_OFF + 1)] >= level + height / 2:
+        return None  # it was as high before, and has come down: it will again
     noise = deviation([*_around_median(before), *_around_median(after)])
     has_stayed = median(after[-BESIDE_A_JUMP:]) >= level + height / 2
     if height < criteria.jump_deviations * noise or not has_stayed:

@@ -200,3 +200,9 @@ def test_what_does_not_rise_reaches_no_limit(slope: Slope | None) -> None:
 def test_any_figures_are_judged(values: list[int | None]) -> None:
     found = growth(values, INTERVAL_SECONDS)
     assert found.is_growth == (found.rise != 0)
+
+
+def test_what_has_come_and_gone_before_has_not_risen_when_it_comes_again() -> None:
+    tooth = [100.0] * 4 + [150.0] * 2
+    assert growth(tooth * 10, 10.0).pattern is Pattern.STEADY
+    assert growth([100.0] * 57 + [150.0] * 3, 10.0).pattern is Pattern.SUDDEN
