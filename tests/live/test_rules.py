@@ -55,9 +55,17 @@ async def found(session: Session, *extra_roots: str) -> list[str]:
 
 
 async def test_a_node_that_is_well_has_no_finding_while_it_is_at_work(session: Session) -> None:
-    for _ in range(10):
-        await ask(session, "lists:seq", 1, 100_000)
-        assert await found(session) == []
+    restarting = {"milliseconds_per_crash": 0, "intensity": 100, "period_seconds": 10}
+    async with (
+        ill(session, "ill_idle_processes", processes=5_000, come_and_go_per_second=2_000),
+        ill(session, "ill_mailbox_flood", messages=500),
+        ill(session, "ill_ets_growth", rows=50_000, rows_per_second=1_000),
+        ill(session, "ill_busy_scheduler"),
+        ill(session, "ill_crash_loop", **restarting),
+    ):
+        for _ in range(5):
+            await ask(session, "ill_crash_loop:crash", 2)
+            assert await found(session, "crashing_sup") == []
 
 
 async def test_a_flooded_mailbox_is_found(session: Session) -> None:
