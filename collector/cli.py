@@ -10,7 +10,15 @@ from typing import Annotated, NoReturn
 import typer
 
 from agent.errors import SettingError
-from collector import audit_commands, cleaning_commands, commands, diagnose_commands, restart_commands, token_commands
+from collector import (
+    audit_commands,
+    autopsy_commands,
+    cleaning_commands,
+    commands,
+    diagnose_commands,
+    restart_commands,
+    token_commands,
+)
 from collector.client import ClientError
 from collector.diagnosis_settings import DiagnosisSettings
 from collector.flags import with_settings
@@ -60,6 +68,7 @@ def serve(flags: dict[str, object], config: Path | None) -> None:
 
 
 app.add_typer(diagnose_commands.app)
+app.add_typer(autopsy_commands.app)
 app.add_typer(commands.app)
 app.add_typer(restart_commands.app)
 app.add_typer(cleaning_commands.app)

@@ -42,7 +42,7 @@ def diagnosis_page(answer: DiagnosisAnswer) -> RenderableType:
         *_tree(answer, numbers),
         *_findings(answer, numbers),
         *_not_looked_at(answer),
-        *_commands(answer.commands, numbers),
+        *command_lines(answer.commands, numbers),
     )
 
 
@@ -94,11 +94,12 @@ def _what_follows(step: StepRow, evidence: str, numbers: Mapping[str, int]) -> T
     told = Text(printable(evidence), "" if step.answer is Answer.YES else "dim")
     if step.answer is Answer.YES:
         told.append(f"\n→ {step.leads_to}, {step.section}", "bold")
-        told.append(f": {_numbered(step.commands, numbers)}")
+        told.append(f": {numbered(step.commands, numbers)}")
     return told
 
 
-def _numbered(commands: list[str], numbers: Mapping[str, int]) -> str:
+def numbered(commands: list[str], numbers: Mapping[str, int]) -> str:
+    """Name commands by their numbers."""
     return " ".join(f"[{numbers[name]}]" for name in commands)
 
 
@@ -109,7 +110,7 @@ def _findings(answer: DiagnosisAnswer, numbers: Mapping[str, int]) -> Iterator[R
         return
     yield Text("Findings", "bold underline")
     for finding in answer.findings:
-        yield from finding_lines(finding, _numbered(finding.commands, numbers))
+        yield from finding_lines(finding, numbered(finding.commands, numbers))
 
 
 def finding_lines(finding: FindingRow, commands: str) -> Iterator[RenderableType]:
@@ -150,7 +151,8 @@ def _not_looked_at(answer: DiagnosisAnswer) -> Iterator[RenderableType]:
     yield facts
 
 
-def _commands(commands: list[CommandRow], numbers: Mapping[str, int]) -> Iterator[RenderableType]:
+def command_lines(commands: list[CommandRow], numbers: Mapping[str, int]) -> Iterator[RenderableType]:
+    """Show what a person may run, each by its number."""
     if not commands:
         return
     yield Text()

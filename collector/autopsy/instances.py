@@ -1,0 +1,124 @@
+"""Puts the entries of a log together by instance, and keeps of each what tells how it died, however long the log is."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from pydantic import ValidationError
+
+from collector.autopsy.reading import Entry, Where
+from collector.autopsy.signs import Sign, sign_of
+from collector.blackbox.models import MESSAGE, BlackBoxLine, Vitals
+
+MAX_INSTANCES: Final = 200
+MAX_VITALS: Final = 1_000
+MAX_BOXES: Final = 100
+MAX_SIGNS: Final = 200
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A line of ours with figures, and when it was written."""
+
+    at: datetime
+    line: Vitals
+
+
+@dataclass(slots=True)
+class Instance:
+    """What the log has of one instance. ``boxes`` are lines of the black box; each of them is in ``vitals`` too."""
+
+    name: str | None
+    where: Where = field(default_factory=Where)
+    lines: int = 0
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    vitals: deque[At] = field(default_factory=lambda: deque(maxlen=MAX_VITALS))
+    boxes: deque[tuple[datetime, BlackBoxLine]] = field(default_factory=lambda: deque(maxlen=MAX_BOXES))
+    signs: deque[Sign] = field(default_factory=lambda: deque(maxlen=MAX_SIGNS))
+
+    def take(self, entry: Entry) -> None:
+        """Take one line of this instance. Lines come in the order of time."""
+        self.lines += 1
+        self.where = Where(
+            *(new if new is not None else old for new, old in zip(_all(entry.where), _all(self.where), strict=True))
+        )
+        if entry.at is not None:
+            self.first_at = self.first_at or entry.at
+            self.last_at = max(self.last_at or entry.at, entry.at)
+        at = entry.at or self.last_at
+        if at is None:
+            return
+        if entry.is_ours:
+            self._take_figures(at, entry)
+        sign = sign_of(at, entry)
+        if sign is not None:
+            self.signs.append(sign)
+
+    def _take_figures(self, at: datetime, entry: Entry) -> None:
+        try:
+            if entry.text.startswith(MESSAGE):
+                box = BlackBoxLine.model_validate(entry.facts)
+                self.boxes.append((at, box))
+                self.vitals.append(At(at, box))
+            elif entry.text.startswith("vital signs"):
+                self.vitals.append(At(at, Vitals.model_validate(entry.facts)))
+        except ValidationError:
+            return  # of a release that writes other figures, or cut: its text still counts
+
+
+def _all(where: Where) -> tuple[str | None, ...]:
+    return where.instance, where.revision, where.service, where.region, where.project
+
+
+def gather(entries: Iterable[Entry]) -> list[Instance]:
+    """Sort entries by instance, the one whose last line is the latest first.
+
+    A line that names no instance is of the only one there is, or of the one that wrote last before it.
+    """
+    found: OrderedDict[str | None, Instance] = OrderedDict()
+    latest: str | None = None
+    for entry in in_order(entries):
+        name = entry.where.instance or latest
+        if latest is None and name is not None and None in found:
+            # What came before the first name is of the one that has it: its first lines know no instance yet.
+            found[name] = found.pop(None)
+            found[name].name = name
+        latest = name
+        if name not in found:
+            if len(found) >= MAX_INSTANCES:
+                found.popitem(last=False)
+            found[name] = Instance(name)
+        found.move_to_end(name)
+        found[name].take(entry)
+    told = [one for one in found.values() if one.vitals or one.signs]
+    return sorted(told, key=lambda one: one.last_at or _LONG_AGO, reverse=True)
+
+
+def in_order(entries: Iterable[Entry]) -> Iterable[Entry]:
+    """Give entries in the order of time: those of Google come the newest first, and a file of ours in its order.
+
+    Only whether the first two that have a time go backwards is looked at: a file may be too long to be sorted.
+    """
+    head: list[Entry] = []
+    rest = iter(entries)
+    moments: list[datetime] = []
+    for entry in rest:
+        head.append(entry)
+        if entry.at is not None and (not moments or entry.at != moments[-1]):
+            moments.append(entry.at)
+        if len(moments) == 2:
+            break
+    if len(moments) == 2 and moments[0] > moments[1]:
+        return [*reversed([*head, *rest])]
+    return _chain(head, rest)
+
+
+def _chain(head: Iterable[Entry], rest: Iterable[Entry]) -> Iterable[Entry]:
+    yield from head
+    yield from rest

@@ -1,0 +1,76 @@
+"""Lines that tell of an end: what Cloud Run, the emulator and we ourselves write then."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from collector.autopsy.reading import Entry
+
+MAX_TEXT_CHARACTERS: Final = 200
+
+
+class What(StrEnum):
+    """What a line tells."""
+
+    MEMORY_LIMIT = "the memory limit was exceeded"
+    KILLED = "it was killed"
+    NO_MEMORY = "the emulator got no memory"
+    CRASHED = "the emulator ended itself"
+    BOX = "black box"
+    STARTED = "beamwarden began"
+    CONNECTED = "connected"
+    LOST = "not connected any more"
+    ENDED = "beamwarden was told to end"
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """One such line."""
+
+    at: datetime
+    what: What
+    text: str
+
+
+# Cloud Run's own words, and those of erts: erl_alloc, init and heart. Where somebody else says them, they say the same.
+_OF_OTHERS: Final[Mapping[What, re.Pattern[str]]] = {
+    What.MEMORY_LIMIT: re.compile(r"Memory limit of .{1,40} exceeded", re.IGNORECASE),
+    What.KILLED: re.compile(
+        r"signal 9\b|exit\(137\)|exit code:? 137|\bOOM-?killed\b|Out of memory: Killed", re.IGNORECASE
+    ),
+    What.NO_MEMORY: re.compile(r"\w+_alloc: Cannot (?:re)?allocate \d+ bytes"),
+    What.CRASHED: re.compile(
+        r"Kernel pid terminated|Runtime terminating during boot|Crash dump is being written"
+        r"|heart: .{0,40}(?:reboot|kill)"
+    ),
+}
+_OF_OURS: Final = (
+    ("serving on", What.STARTED),
+    ("connected as", What.CONNECTED),
+    ("not connected", What.LOST),
+    ("black box", What.BOX),
+    ("ended", What.ENDED),
+)
+
+
+def sign_of(at: datetime, entry: Entry) -> Sign | None:
+    """Return what a line tells of an end; None for any other."""
+    text = entry.text
+    if entry.is_ours:
+        found = next((what for start, what in _OF_OURS if text.startswith(start)), None)
+        return None if found is None else Sign(at, found, _told(entry, found))
+    what = next((what for what, pattern in _OF_OTHERS.items() if pattern.search(text)), None)
+    return None if what is None else Sign(at, what, text[:MAX_TEXT_CHARACTERS])
+
+
+def _told(entry: Entry, what: What) -> str:
+    if what is not What.BOX:
+        return entry.text[:MAX_TEXT_CHARACTERS]
+    reasons = entry.facts.get("reasons")
+    told = [each.get("what") for each in reasons if isinstance(each, dict)] if isinstance(reasons, list) else []
+    return "; ".join(str(each) for each in told if each)[: 2 * MAX_TEXT_CHARACTERS] or entry.text[:MAX_TEXT_CHARACTERS]

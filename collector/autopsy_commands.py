@@ -1,0 +1,78 @@
+"""The command for an instance that is gone: ``beamwarden autopsy``."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from collections.abc import Iterator
+from typing import IO, Annotated, Final
+
+import typer
+
+from collector.autopsy.instances import Instance, gather
+from collector.autopsy.reading import Counts, NoLog, read
+from collector.autopsy.report import AutopsyAnswer
+from collector.client import ClientError
+from collector.render.autopsy import autopsy_page
+from collector.showing import Manner, show
+
+STANDARD_INPUT: Final = "-"
+
+app = typer.Typer()
+
+
+@app.command("autopsy")
+def autopsy(
+    file: Annotated[str, typer.Argument(help="a log, or - for standard input")],
+    instance: Annotated[
+        str | None, typer.Option("--instance", metavar="ID", help="of several the one with this id (default: the last)")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="print the answer as JSON")] = False,  # noqa: FBT002  # typer's way
+) -> None:
+    """Say from its log how an instance died that is gone.
+
+    FILE has lines of the collector's log, or what 'gcloud logging read ... --format=json' prints.
+    """
+    counts = Counts()
+    with _opened(file) as stream:
+        try:
+            found = gather(read(stream, counts))
+        except NoLog as error:
+            raise ClientError(f"{file}: {error}") from None
+        except OSError as error:
+            raise ClientError(f"{file}: cannot be read: {error.strerror}") from None
+    chosen = _chosen(file, found, instance, counts)
+    others = [one for one in found if one is not chosen]
+    answer = AutopsyAnswer.of(chosen, others, counts)
+    show(lambda: answer, autopsy_page, Manner(is_json=json))
+
+
+@contextlib.contextmanager
+def _opened(file: str) -> Iterator[IO[str]]:
+    if file == STANDARD_INPUT:
+        # As a log may have any bytes.
+        yield io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace")
+        return
+    try:
+        stream = open(file, encoding="utf-8", errors="replace")  # noqa: PTH123, SIM115  # closed below; a path may be odd
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise ClientError(f"{file}: cannot be read: {why}") from None
+    with stream:
+        yield stream
+
+
+def _chosen(file: str, found: list[Instance], wanted: str | None, counts: Counts) -> Instance:
+    if wanted is not None:
+        for one in found:
+            if one.name == wanted:
+                return one
+        there = ", ".join(str(one.name) for one in found[:10]) or "none"
+        raise ClientError(f"{file}: has nothing of an instance {wanted}; there are: {there}")
+    if found:
+        return found[0]
+    hint = ""
+    if counts.of_a_terminal:
+        hint = ': its lines are as they are shown on a terminal, and cannot be read back. Set log_format to "json"'
+    raise ClientError(f"{file}: nothing of beamwarden's in {counts.lines} lines{hint}")

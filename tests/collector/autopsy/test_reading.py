@@ -1,0 +1,117 @@
+"""Logs of any form, order and condition: what is of ours is read, and nothing in them breaks the reader."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from collector.autopsy import reading
+from collector.autopsy.instances import MAX_VITALS, gather
+from collector.autopsy.reading import Counts, NoLog, read
+from collector.autopsy.report import AutopsyAnswer
+from tests.collector.autopsy.logs import FULL_BOX, INSTANCE, as_google, as_text, box, entry, line, platform, vitals
+
+
+def instances(text: str) -> list[str | None]:
+    return [one.name for one in gather(read(io.StringIO(text), Counts()))]
+
+
+def test_lines_of_others_in_between_are_passed_over() -> None:
+    text = (
+        "starting\n" + as_text(vitals(60, 0.5)) + '{"level":"info","msg":"request"}\n[not, json\n' + as_text(FULL_BOX)
+    )
+    counts = Counts()
+    (one,) = gather(read(io.StringIO(text), counts))
+    assert (one.name, len(one.vitals), len(one.boxes), counts.lines) == (INSTANCE, 2, 1, 5)
+
+
+def test_what_gcloud_prints_is_read_in_the_order_of_time() -> None:
+    (one,) = gather(
+        read(io.StringIO(as_google(entry(vitals(60, 0.5)), entry(vitals(120, 0.6)), entry(FULL_BOX))), Counts())
+    )
+    assert [round(each.line.memory_limit_share or 0, 2) for each in one.vitals] == [0.5, 0.6, 0.95]
+    assert (one.where.service, one.where.region, one.where.project) == ("tai-autonomics", "europe-west1", "acme-prod")
+
+
+def test_entries_in_lines_are_read_too() -> None:
+    text = "\n".join(json.dumps(each) for each in (entry(vitals(60, 0.5)), platform(70, "signal 9")))
+    assert instances(text) == [INSTANCE]
+
+
+def test_the_instance_that_wrote_last_is_the_first() -> None:
+    old, new = entry(vitals(60, 0.5, instance_id="old"), "old"), entry(vitals(600, 0.5, instance_id="new"), "new")
+    assert instances(as_google(old, new)) == ["new", "old"]
+
+
+def test_lines_from_before_the_instance_was_known_are_of_it() -> None:
+    (one,) = gather(read(io.StringIO(as_text(line(0, "serving on http://x"), vitals(60, 0.5))), Counts()))
+    assert (one.name, one.lines) == (INSTANCE, 2)
+
+
+def test_a_long_log_takes_no_more_memory_than_a_short_one() -> None:
+    text = as_text(*(vitals(second, 0.5) for second in range(3 * MAX_VITALS)))
+    (one,) = gather(read(io.StringIO(text), Counts()))
+    assert len(one.vitals) == MAX_VITALS
+    assert one.vitals[-1].line.memory_limit_share == 0.5
+
+
+def test_lines_of_a_terminal_are_told_apart() -> None:
+    counts = Counts()
+    assert gather(read(io.StringIO("03:14:07 vital signs  erlang_node=tai@127.0.0.1  processes=3\n"), counts)) == []
+    assert counts.of_a_terminal == 1
+
+
+def test_an_array_that_was_cut_says_so() -> None:
+    with pytest.raises(NoLog, match="was it cut"):
+        list(read(io.StringIO(as_google(entry(vitals(60, 0.5)))[:-5]), Counts()))
+
+
+def test_an_array_that_is_too_long_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAX_ARRAY_CHARACTERS", 100)
+    with pytest.raises(NoLog, match="--limit"):
+        list(read(io.StringIO(as_google(entry(vitals(60, 0.5)))), Counts()))
+
+
+def test_a_line_that_never_ends_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAX_LINE_CHARACTERS", 1_000)
+    counts = Counts()
+    assert list(read(io.StringIO("x" * 5_000 + "\n"), counts)) == []
+    assert counts.skipped == 1
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
+FIELDS = st.sampled_from(
+    ["jsonPayload", "textPayload", "timestamp", "labels", "resource", "message", "time", "logger", "reasons",
+     "findings", "growth", "memory_limit_share", "instance_id", "top_processes", "erlang_node"]
+)  # fmt: skip
+WORDS = st.sampled_from(["black box", "vital signs", "collector.x", "2026-11-23T03:00:00Z", "signal 9", "ended"])
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+@given(st.lists(st.dictionaries(FIELDS, JSON | WORDS, max_size=6), max_size=5), st.sampled_from(["array", "lines"]))
+def test_whatever_a_log_holds_it_is_read_or_told_not_to_be_one(contents: list[dict[str, object]], form: str) -> None:
+    text = json.dumps(contents) if form == "array" else "\n".join(map(json.dumps, contents))
+    counts = Counts()
+    for one in gather(read(io.StringIO(text), counts)):
+        assert AutopsyAnswer.of(one, [], counts).death.sentence
+
+
+@given(st.text(max_size=300))
+def test_text_of_any_kind_is_read_or_told_not_to_be_a_log(text: str) -> None:
+    try:
+        gather(read(io.StringIO(text), Counts()))
+    except NoLog as error:
+        assert "JSON array" in str(error)  # noqa: PT017  # that there is none is all right as well
+
+
+def test_a_box_of_a_later_release_is_read_as_far_as_it_is_known() -> None:
+    (one,) = gather(read(io.StringIO(as_text(box(60, ("memory", "x"), new_figure=1, black_box=9))), Counts()))
+    assert one.boxes[0][1].reasons[0].kind == "memory"
