@@ -46,6 +46,7 @@ def create_app(
     app.state.fleet = fleet
     app.state.settings = settings
     app.state.trends = trends or Trends(fleet.nodes, settings)
+    app.state.overlong = endpoints.Overlong()
     app.state.series = {name: NodeSeries() for name in fleet.nodes}
     app.state.tokens = KnownTokens(tokens_file(settings, os.environ))
     app.state.attempts = Attempts()

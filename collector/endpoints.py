@@ -3,43 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
-from prometheus_client.core import Metric
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
 
 from collector.api import WatchedFleet, find_node
 from collector.attempts import Attempts
 from collector.health import why_unavailable
 from collector.metrics.actions import action_metrics
 from collector.metrics.connections import build_info, connection_metrics
+from collector.metrics.exposition import write_page
+from collector.metrics.legacy import Naming
 from collector.metrics.own import failed_logins
 from collector.metrics.page import to_families, to_labelled
 from collector.models import HealthAnswer, NodeHealth, NodeReference, Problem
 from collector.question import QUESTION_SECONDS
-from collector.snapshot import Snapshot
+from collector.scraping import wanted
+from collector.settings import Settings
 
 SCRAPE_RESERVE_SECONDS: Final = 0.5  # of the scraper's own timeout, for the way there and back
 MIN_SCRAPE_SECONDS: Final = 0.1
+TELL_AGAIN_SECONDS: Final = 60.0
+
+_LOG: Final = logging.getLogger(__name__)
 
 router = APIRouter(tags=["for machines"])
-
-
-class _Gathered(Collector):
-    """Families that are made already, in the form in which prometheus_client wants them."""
-
-    def __init__(self, families: Iterable[Metric]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[Metric]:
-        return self._families
 
 
 def scrape_deadline_seconds(header: str | None) -> float:
@@ -53,15 +47,21 @@ def scrape_deadline_seconds(header: str | None) -> float:
     return max(MIN_SCRAPE_SECONDS, min(QUESTION_SECONDS, timeout_seconds - SCRAPE_RESERVE_SECONDS))
 
 
-def expose(snapshots: Sequence[Snapshot], accept: str, of_ourselves: Iterable[Metric] = ()) -> tuple[bytes, str]:
-    """Return the metrics of these snapshots in the format that the scraper accepts, and its content type."""
-    families = _Gathered([*to_families(snapshots), *of_ourselves])
-    try:
-        encode, content_type = choose_encoder(accept)
-        return encode(families), content_type
-    except TypeError:  # prometheus_client's, for a version that is no number
-        encode, content_type = choose_encoder("")
-        return encode(families), content_type
+class Overlong:
+    """Says in the log, once a minute, what scrapes leave out because they would be too long."""
+
+    def __init__(self) -> None:
+        self._told_at = -math.inf
+
+    def note(self, left_out: Mapping[str, int], max_series: int, now: float) -> None:
+        """Take what a scrape has left out."""
+        if left_out and now - self._told_at >= TELL_AGAIN_SECONDS:
+            self._told_at = now
+            _LOG.warning(
+                "a scrape has more than %d series, so families are left out",
+                max_series,
+                extra={"families": dict(left_out)},
+            )
 
 
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
@@ -70,23 +70,32 @@ async def metrics(
     fleet: WatchedFleet,
     accept: Annotated[str, Header()] = "",
     x_prometheus_scrape_timeout_seconds: Annotated[str | None, Header()] = None,
+    collect: Annotated[
+        list[str] | None, Query(alias="collect[]", description="Only this probe; may be repeated. All when left out.")
+    ] = None,
 ) -> Response:
     """Ask every node now, and give what it answered within the deadline."""
-    snapshots = await fleet.scrape(scrape_deadline_seconds(x_prometheus_scrape_timeout_seconds))
-    attempts = request.app.state.attempts
-    assert isinstance(attempts, Attempts)
-    body, content_type = expose(
-        snapshots,
-        accept,
+    state, settings = request.app.state, request.app.state.settings
+    assert isinstance(settings, Settings)
+    probes = wanted(settings.scrape_without, collect or ())
+    snapshots = await fleet.scrape(scrape_deadline_seconds(x_prometheus_scrape_timeout_seconds), probes)
+    assert isinstance(state.attempts, Attempts)
+    now = time.monotonic()
+    page = write_page(
         [
-            *to_labelled(snapshots, request.app.state.series, time.monotonic()),
+            *to_families(snapshots, probes),
+            *to_labelled(snapshots, state.series, now, probes),
             build_info(),
             *connection_metrics({name: watched.node for name, watched in fleet.nodes.items()}),
-            failed_logins(attempts.failed_logins),
-            *action_metrics(request.app.state.restarts, request.app.state.cleaning),
+            failed_logins(state.attempts.failed_logins),
+            *action_metrics(state.restarts, state.cleaning),
         ],
+        accept,
+        Naming(settings.naming),
+        settings.scrape_max_series,
     )
-    return Response(body, headers={"Content-Type": content_type})
+    state.overlong.note(page.left_out, settings.scrape_max_series, now)
+    return Response(page.body, headers={"Content-Type": page.content_type})
 
 
 @router.get(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -35,6 +35,6 @@ class Fleet:
         names = None if only is None else tuple(only)
         return await asyncio.gather(*(node.snapshot(deadline_seconds, names) for node in self.nodes.values()))
 
-    async def scrape(self, deadline_seconds: float) -> list[Snapshot]:
+    async def scrape(self, deadline_seconds: float, only: Collection[str] | None = None) -> list[Snapshot]:
         """The same for a scrape, with what is known from sweeps."""
-        return await asyncio.gather(*(node.scrape(deadline_seconds) for node in self.nodes.values()))
+        return await asyncio.gather(*(node.scrape(deadline_seconds, only) for node in self.nodes.values()))

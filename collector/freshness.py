@@ -24,14 +24,18 @@ MIN_INTERVAL_SECONDS: Final = 1.0  # of a question that costs next to nothing: t
 # The share is divided, so that a probe that is dear on this node leaves the others theirs. What is not used is not
 # given to others: a node that gets worse would otherwise be asked less of everything at once.
 PARTS: Final[Mapping[str, float]] = {
-    "mailboxes": 0.3,
-    "processes": 0.3,
-    "ets": 0.13,
+    "mailboxes": 0.28,
+    "processes": 0.28,
+    "ets": 0.11,
     "supervision_tree": 0.1,
     "governors": 0.05,
     "applications": 0.03,
     "ports": 0.03,
-    "watched_tables": 0.04,
+    "watched_tables": 0.035,
+    "allocators": 0.02,
+    "distribution": 0.02,
+    "mnesia": 0.015,
+    "microstates": 0.01,
 }
 OTHER: Final = "other"  # all probes that no program asks by itself, however many these are, have one part together
 OTHER_PART: Final = 0.02

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -64,6 +65,8 @@ class Question:
     deadline_seconds: float = QUESTION_SECONDS
     is_sweep: bool = False
     window_seconds: float = 0.0  # for which it looks; its answer is as old as the end of that
+    cost_factor: float = 1.0  # above 1 where others on the node work for it too, which its worker does not measure
+    most_cost_seconds: float = math.inf  # what it can cost, also when it is late: it waits for others most of the time
     follow_up: Callable[[Result], Probe] | None = None  # asks what there is an answer to already, with that at hand
 
     def after(self, before: Result) -> Question:
@@ -115,9 +118,11 @@ async def put(question: Question, session: Session) -> Outcome:
     does, or the node has not answered even that, it had no more than `STARVED_SHARE` of the time.
     """
     outcome = await run_probe(question.probe, question.ask, session, question.deadline_seconds)
-    if not question.is_sweep or isinstance(outcome, Answered):
+    if isinstance(outcome, Answered):
+        return replace(outcome, cost_seconds=outcome.cost_seconds * question.cost_factor)
+    if not question.is_sweep:
         return outcome
-    ran_seconds = max(0.0, outcome.duration_seconds - question.window_seconds)
+    ran_seconds = min(max(0.0, outcome.duration_seconds - question.window_seconds), question.most_cost_seconds)
     if not isinstance(outcome.error, DeadlineExceeded):
         return replace(outcome, cost_seconds=ran_seconds)
     waiting = await _waiting_processes(session)

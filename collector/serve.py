@@ -21,7 +21,6 @@ from agent.probes import vital_signs
 from collector import logs
 from collector.app import create_app
 from collector.changes import ChangeLog
-from collector.diagnosis.gathering import ASK_LIMIT
 from collector.fleet import Fleet
 from collector.freshness import Budget
 from collector.instance import Instance
@@ -29,13 +28,9 @@ from collector.journal import Journal
 from collector.load import journal_path, load_options
 from collector.recording import Trends, record_trends
 from collector.restarts.reconciling import reconcile
+from collector.scraping import questions_of
 from collector.settings import Address, Settings, SettingsError
 from collector.tokens import TokensError
-from collector.views.applications import SWEEP_APPLICATIONS
-from collector.views.governors import sweep_governors
-from collector.views.processes import SWEEP_MAILBOXES, SWEEP_PROCESSES
-from collector.views.supervisors import sweep_supervisors
-from collector.views.tables import sweep_tables
 from collector.vitals import log_vital_signs
 from collector.watched import WatchedNode
 
@@ -65,15 +60,7 @@ def make_fleet(settings: Settings, cookie: Cookie, instance: Instance) -> Fleet:
                 Node(target, cookie, options, ChangeLog(str(target.node))),
                 probes,
                 instance.id,
-                (
-                    ASK_LIMIT,
-                    SWEEP_APPLICATIONS,
-                    SWEEP_MAILBOXES,
-                    SWEEP_PROCESSES,
-                    sweep_tables(settings),
-                    sweep_supervisors(settings),
-                    sweep_governors(settings),
-                ),
+                questions_of(settings),
                 Budget(settings.max_scheduler_share, settings.fresh_min_interval_seconds),
             )
             for target in settings.node

@@ -5,6 +5,15 @@ from __future__ import annotations
 import re
 
 
+def to_list(value: object) -> object:
+    """Take a list, or a text with commas. Raises ValueError."""
+    if not isinstance(value, str | list | tuple):
+        raise ValueError("neither a text nor a list")  # noqa: TRY004  # pydantic wants a ValueError
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return [part for item in value for part in (map(str.strip, item.split(",")) if isinstance(item, str) else [item])]
+
+
 def to_url(value: str) -> str:
     """Take what is a URL of http or https. Raises ValueError."""
     if not re.fullmatch(r"https?://[^/\s]+(/\S*)?", value):

@@ -18,8 +18,9 @@ from agent.probes.governors import DEFAULT_SUPERVISORS
 from agent.tls import Tls, is_server_name
 from collector.diagnosis_settings import DiagnosisSettings
 from collector.freshness import DEFAULT_FRESH_MIN_INTERVAL_SECONDS, DEFAULT_MAX_SCHEDULER_SHARE
+from collector.scrape_settings import ScrapeSettings
 from collector.service_settings import ServiceSettings
-from collector.setting_kinds import no_truth, to_url
+from collector.setting_kinds import no_truth, to_list, to_url
 
 DEFAULT_PORT: Final = 9750
 
@@ -51,14 +52,6 @@ class Address:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def _to_list(value: object) -> object:
-    if not isinstance(value, str | list | tuple):
-        raise ValueError("neither a text nor a list")  # noqa: TRY004  # pydantic wants a ValueError
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return [part for item in value for part in (map(str.strip, item.split(",")) if isinstance(item, str) else [item])]
 
 
 def _all_texts(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -145,7 +138,7 @@ def _all_different(targets: tuple[Target, ...]) -> tuple[Target, ...]:
     return targets
 
 
-_Names = Annotated[tuple[str, ...], BeforeValidator(_to_list), AfterValidator(_all_texts)]
+_Names = Annotated[tuple[str, ...], BeforeValidator(to_list), AfterValidator(_all_texts)]
 _File = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_no_nul), AfterValidator(Path.expanduser)]
 
 
@@ -156,7 +149,7 @@ class OwnSettings(BaseModel):
 
     node: Annotated[
         tuple[Annotated[Target, BeforeValidator(_to_target)], ...],
-        BeforeValidator(_to_list),
+        BeforeValidator(to_list),
         AfterValidator(_all_different),
     ] = Field(default=(), description="a node to watch: name@host, or name@host:port when no epmd runs there")
     cookie_file: _File | None = Field(
@@ -304,5 +297,5 @@ class OwnSettings(BaseModel):
         return None if tls == Tls() else tls
 
 
-class Settings(DiagnosisSettings, ServiceSettings, OwnSettings):
+class Settings(DiagnosisSettings, ServiceSettings, ScrapeSettings, OwnSettings):
     """All settings. A field's description says what its value should be, in errors and in the help."""

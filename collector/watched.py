@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from agent.errors import ConnectionLost, DeadlineExceeded
 from agent.node import Down, Node
@@ -22,6 +22,8 @@ from collector.freshness import Asker, Budget
 from collector.known import Begun, Known
 from collector.question import Question, put
 from collector.snapshot import Answered, Bug, Failed, Outcome, Snapshot, UnderWay
+
+TELLS_WHETHER_UP: Final = "identity"
 
 _Found: TypeAlias = "asyncio.Task[Outcome] | Outcome"
 
@@ -51,9 +53,15 @@ class WatchedNode:
         """Ask the vital signs (``only`` these, or all), share what is under way, wait until the deadline at most."""
         return await self.look(self._vital if only is None else only, (), deadline_seconds)
 
-    async def scrape(self, deadline_seconds: float) -> Snapshot:
-        """Ask what is of constant cost, and take the answers of sweeps from whoever asked last, if not too old."""
-        return await self.look(self._vital, self._sweeps, deadline_seconds)
+    async def scrape(self, deadline_seconds: float, only: Collection[str] | None = None) -> Snapshot:
+        """Ask what is of constant cost, and take the answers of sweeps from whoever asked last, if not too old.
+
+        With ``only``, these probes alone, and what tells whether the node answers.
+        """
+        if only is None:
+            return await self.look(self._vital, self._sweeps, deadline_seconds)
+        vital = [name for name in self._vital if name in only or name == TELLS_WHETHER_UP]
+        return await self.look(vital, [one for one in self._sweeps if one.probe in only], deadline_seconds)
 
     async def look(
         self,

@@ -23,8 +23,12 @@ from agent.names import NodeName, Target
 from agent.node import Down, Node, State, Up
 from agent.preflight import Preflight
 from agent.probes import Result, vital_signs
+from agent.probes.allocators import AllocatorRow, Allocators
+from agent.probes.distribution import Distribution, Peer, PortFigures, ProcessFigures, SocketFigures
 from agent.probes.identity import NodeIdentity
 from agent.probes.memory import Memory
+from agent.probes.microstates import Microstates, Thread
+from agent.probes.mnesia import Mnesia, MnesiaTable, RunningMnesia
 from agent.probes.processes import Mailboxes, Processes, Queues
 from agent.probes.statistics import Statistics
 from agent.probes.supervisors import Supervisor, Supervisors
@@ -122,7 +126,47 @@ QUEUES: Final = Queues(
     longest=12_001,
     over={0: 3, 10: 1, 100: 1, 1_000: 1, 10_000: 1, 100_000: 0, 1_000_000: 0},
 )
+ALLOCATORS: Final = Allocators(
+    (
+        AllocatorRow("binary_alloc", 0, "sbcs", 0, 0, 0, 0),
+        AllocatorRow("eheap_alloc", 1, "mbcs", 112, 1_176_120, 3, 1_835_008),
+        AllocatorRow("eheap_alloc", 1, "mbcs_pool", 2, 4_096, 1, 262_144),
+    )
+)
+PEER_PROCESS: Final = ProcessFigures("waiting", 8_744, 610, 233, 46_422, 8, 986, 3, 1_835)
+DISTRIBUTION: Final = Distribution(
+    (
+        Peer(
+            "tai_ledger@10.0.0.7",
+            "up",
+            has_queue=17,
+            port=PortFigures(1_633, 114, 48, 9),
+            socket=SocketFigures(1_768, 20, 208, 88, 16, 1_763, 19, 207, 92, 5),
+            processes={"dist": PEER_PROCESS, "tls_connection": PEER_PROCESS, "tls_sender": PEER_PROCESS},
+        ),
+        Peer("tai_gone@10.0.0.8", "pending", has_queue=None, port=None, socket=None, processes={}),
+    )
+)
+MNESIA: Final = Mnesia(
+    RunningMnesia(
+        3, 1, 5, 900, 7, 40, 9_002_440, (MnesiaTable("receipts", 70, 9_000_000), MnesiaTable("schema", 2, 2_440))
+    )
+)
+STATES: Final = (
+    *("aux", "check_io", "emulator", "gc", "other", "port", "sleep"),
+    *("alloc", "bif", "busy_wait", "ets", "gc_full", "nif", "send", "timers"),
+)
+MICROSTATES: Final = Microstates(
+    (
+        Thread("scheduler", 1, {state: float(number) for number, state in enumerate(STATES)}),
+        Thread("poll", 0, dict.fromkeys(STATES, 0.25)),
+    )
+)
 SHARED: Final[Mapping[str, Result]] = {
+    "allocators": ALLOCATORS,
+    "distribution": DISTRIBUTION,
+    "mnesia": MNESIA,
+    "microstates": MICROSTATES,
     "mailboxes": Mailboxes(QUEUES, ()),
     "processes": Processes(QUEUES, 14_680_064, 4_203_992, (), ()),
 }

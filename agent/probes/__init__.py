@@ -12,15 +12,19 @@ from typing import TypeAlias
 
 from agent.expression import Shell
 from agent.probes import identity, memory, statistics, supervisors, system_info
+from agent.probes.allocators import Allocators
 from agent.probes.applications import Applications
 from agent.probes.binaries import BinaryHolders, BinaryMemory
 from agent.probes.busy import Busy
+from agent.probes.distribution import Distribution
 from agent.probes.ets import Tables
 from agent.probes.governor_ages import AgedGovernors
 from agent.probes.governors import GovernorState
 from agent.probes.identity import NodeIdentity
 from agent.probes.memory import Memory
 from agent.probes.memory_limit import MemoryLimit
+from agent.probes.microstates import Microstates
+from agent.probes.mnesia import Mnesia
 from agent.probes.ports import Ports
 from agent.probes.process import NoProcess, Process
 from agent.probes.processes import Mailboxes, Processes
@@ -33,15 +37,19 @@ from agent.probes.watched_tables import WatchedTables
 
 Result: TypeAlias = (
     AgedGovernors
+    | Allocators
     | Applications
     | BinaryHolders
     | BinaryMemory
     | Busy
+    | Distribution
     | FoundTables
     | GovernorState
     | Mailboxes
     | Memory
     | MemoryLimit
+    | Microstates
+    | Mnesia
     | NodeIdentity
     | NoProcess
     | NoTable

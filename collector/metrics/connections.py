@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from agent.node import Node, Up
 from agent.probes.identity import NodeIdentity
-from collector.metrics.family import NODE_LABEL, Samples
+from collector.metrics.family import NODE_LABEL, OwnFamily, Samples
 from collector.metrics.labelled import NodeSeries, Row, Subject
 from collector.snapshot import Snapshot
 from collector.version import VERSION
@@ -17,7 +17,13 @@ from collector.version import VERSION
 START: Final = "beam_node_start_time_seconds"
 
 _ROWS: Final = (
-    Row(START, GaugeMetricFamily, "When the node was started, in seconds since 1970. A new start is a new life.", ()),
+    Row(
+        START,
+        GaugeMetricFamily,
+        "When the node was started, in seconds since 1970. A new start is a new life.",
+        (),
+        ("identity",),
+    ),
 )
 
 
@@ -35,18 +41,29 @@ def _fill(snapshot: Snapshot, series: NodeSeries, _now: float) -> Mapping[str, S
 LIFE: Final = Subject(_ROWS, _fill)
 
 
+CONNECTED: Final = OwnFamily(
+    "beamwarden_node_connected", GaugeMetricFamily, "Whether a connection to the node stands.", (NODE_LABEL,)
+)
+MADE: Final = OwnFamily(
+    "beamwarden_node_connections_total", CounterMetricFamily, "Connections to the node that were made.", (NODE_LABEL,)
+)
+RECEIVED: Final = OwnFamily(
+    "beamwarden_node_received_bytes_total", CounterMetricFamily, "Bytes that the node has sent us.", (NODE_LABEL,)
+)
+SENT: Final = OwnFamily(
+    "beamwarden_node_sent_bytes_total", CounterMetricFamily, "Bytes that we have sent the node.", (NODE_LABEL,)
+)
+BUILD: Final = OwnFamily(
+    "beamwarden_build_info", GaugeMetricFamily, "Which release of beamwarden this is.", ("version",)
+)
+
+
 def connection_metrics(nodes: Mapping[str, Node]) -> Iterable[Metric]:
     """Tell of each connection whether it stands, how often it was made, and what has passed over it."""
-    connected = GaugeMetricFamily(
-        "beamwarden_node_connected", "Whether a connection to the node stands.", labels=(NODE_LABEL,)
-    )
-    made = CounterMetricFamily(
-        "beamwarden_node_connections", "Connections to the node that were made.", labels=(NODE_LABEL,)
-    )
-    received = CounterMetricFamily(
-        "beamwarden_node_received_bytes", "Bytes that the node has sent us.", labels=(NODE_LABEL,)
-    )
-    sent = CounterMetricFamily("beamwarden_node_sent_bytes", "Bytes that we have sent the node.", labels=(NODE_LABEL,))
+    connected = GaugeMetricFamily(CONNECTED.name, CONNECTED.help, labels=CONNECTED.labels)
+    made = CounterMetricFamily(MADE.name, MADE.help, labels=MADE.labels)
+    received = CounterMetricFamily(RECEIVED.name, RECEIVED.help, labels=RECEIVED.labels)
+    sent = CounterMetricFamily(SENT.name, SENT.help, labels=SENT.labels)
     for name, node in nodes.items():
         traffic = node.traffic
         connected.add_metric((name,), float(isinstance(node.state, Up)))
@@ -58,6 +75,6 @@ def connection_metrics(nodes: Mapping[str, Node]) -> Iterable[Metric]:
 
 def build_info() -> Metric:
     """Tell which release of beamwarden it is."""
-    info = GaugeMetricFamily("beamwarden_build_info", "Which release of beamwarden this is.", labels=("version",))
+    info = GaugeMetricFamily(BUILD.name, BUILD.help, labels=BUILD.labels)
     info.add_metric((VERSION,), 1)
     return info

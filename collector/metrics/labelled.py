@@ -15,12 +15,13 @@ from collector.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the table."""
+    """One row of the table. ``probes`` are those that it is known from, each of them alone."""
 
     name: str
     kind: type[GaugeMetricFamily | CounterMetricFamily]
     help: str
     labels: tuple[str, ...]
+    probes: tuple[str, ...]
 
 
 @dataclass(slots=True)

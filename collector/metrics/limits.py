@@ -16,6 +16,7 @@ LIMITS: Final = (
         "The memory limit that is reached first: when it is, the kernel ends the node.",
         of(MemoryLimit, lambda found: None if found.nearest is None else found.nearest.limit_bytes),
         always_names_node=True,
+        probes=("memory_limit",),
     ),
     Family(
         "beam_memory_limit_used_bytes",
@@ -23,6 +24,7 @@ LIMITS: Final = (
         "What counts against that limit and would not be given back.",
         of(MemoryLimit, lambda found: None if found.nearest is None else found.nearest.needed_bytes),
         always_names_node=True,
+        probes=("memory_limit",),
     ),
     Family(
         "beam_resident_memory_bytes",
@@ -30,5 +32,6 @@ LIMITS: Final = (
         "What the operating system process of the node has in memory.",
         of(MemoryLimit, lambda found: found.resident_bytes),
         always_names_node=True,
+        probes=("memory_limit",),
     ),
 )

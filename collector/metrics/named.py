@@ -24,12 +24,14 @@ _ROWS: Final = (
         GaugeMetricFamily,
         "Messages in the mailbox of a registered process, of the hundred longest; other: in all mailboxes else.",
         ("name",),
+        ("mailboxes", "processes"),
     ),
     Row(
         MEMORY,
         GaugeMetricFamily,
         "Memory of a registered process, of the hundred largest; other: of all processes else.",
         ("name",),
+        ("processes",),
     ),
 )
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from collector.metrics.family import Family, Samples
+from collector.metrics.family import Family, OwnFamily, Samples
 from collector.snapshot import Answered, Outcome, Snapshot, TooSoon, UnderWay
 
 
@@ -81,7 +81,11 @@ OURS: Final = (
 )
 
 
+FAILED_LOGINS: Final = OwnFamily(
+    "beamwarden_failed_logins_total", CounterMetricFamily, "Requests with a token that is not known here."
+)
+
+
 def failed_logins(count: int) -> Metric:
     """Return how many requests bore a token that is none of ours."""
-    text = "Requests with a token that is not known here."
-    return CounterMetricFamily("beamwarden_failed_logins", text, value=count)
+    return CounterMetricFamily(FAILED_LOGINS.name, FAILED_LOGINS.help, value=count)

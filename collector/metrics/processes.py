@@ -40,6 +40,7 @@ PROCESSES: Final = (
         _queues_over,
         labels=("threshold",),
         always_names_node=True,
+        probes=("mailboxes", "processes"),
     ),
     Family(
         "beam_process_message_queue_length_max",
@@ -47,6 +48,7 @@ PROCESSES: Final = (
         "The messages in the longest mailbox of all processes.",
         _longest_queue,
         always_names_node=True,
+        probes=("mailboxes", "processes"),
     ),
     Family(
         "beam_process_memory_bytes_max",
@@ -54,5 +56,6 @@ PROCESSES: Final = (
         "The memory of the process that has most: heap, stack and messages, without binaries outside of the heap.",
         of(Processes, lambda p: p.largest_memory_bytes),
         always_names_node=True,
+        probes=("processes",),
     ),
 )

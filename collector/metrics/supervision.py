@@ -32,28 +32,55 @@ _STATES: Final = ("running", "restarting", "terminated", "undefined", "unknown")
 _HAVE_PROCESSES: Final = {ApplicationState.RUNNING, ApplicationState.STARTING, ApplicationState.NOT_RUNNING}
 
 _ROWS: Final = (
-    Row(UP, GaugeMetricFamily, "Whether a supervisor runs: the expected ones, and all in the tree.", ("supervisor",)),
-    Row(CHILDREN, GaugeMetricFamily, "Children of a supervisor, by their state.", ("supervisor", "state")),
+    Row(
+        UP,
+        GaugeMetricFamily,
+        "Whether a supervisor runs: the expected ones, and all in the tree.",
+        ("supervisor",),
+        ("supervision_tree", "supervisors"),
+    ),
+    Row(
+        CHILDREN,
+        GaugeMetricFamily,
+        "Children of a supervisor, by their state.",
+        ("supervisor", "state"),
+        ("supervision_tree",),
+    ),
     Row(
         BUDGET,
         GaugeMetricFamily,
         "How many more restarts a supervisor bears now before it ends itself.",
         ("supervisor",),
+        ("supervision_tree",),
     ),
     Row(
         LATELY,
         GaugeMetricFamily,
         "Restarts that count against a supervisor's intensity now.",
         ("supervisor",),
+        ("supervision_tree",),
     ),
     Row(
         RESTARTS,
         CounterMetricFamily,
         "How often a child had another pid than at the look before: restarts between two looks count once.",
         ("supervisor", "child"),
+        ("supervision_tree",),
     ),
-    Row(RUNNING, GaugeMetricFamily, "Whether an application runs that has processes.", ("application",)),
-    Row(GOVERNORS, GaugeMetricFamily, "Governors below a supervisor, by their state.", ("supervisor", "state")),
+    Row(
+        RUNNING,
+        GaugeMetricFamily,
+        "Whether an application runs that has processes.",
+        ("application",),
+        ("applications",),
+    ),
+    Row(
+        GOVERNORS,
+        GaugeMetricFamily,
+        "Governors below a supervisor, by their state.",
+        ("supervisor", "state"),
+        ("governors",),
+    ),
 )
 
 

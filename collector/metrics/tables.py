@@ -24,12 +24,14 @@ _ROWS: Final = (
         "Rows of the ETS tables of a name: of the watched ones, and of the hundred with most rows or memory; other: of "
         "those that have no label of their own.",
         ("table",),
+        ("ets",),
     ),
     Row(
         MEMORY,
         GaugeMetricFamily,
         "Memory of the ETS tables of a name, as with their rows; other: of all tables else.",
         ("table",),
+        ("ets",),
     ),
 )
 

@@ -20,7 +20,8 @@ from collector.metrics.family import Family, counter, each_of, gauge, of
 
 
 def _flag(name: str, help_text: str, read: Callable[[SystemInfo], bool | None]) -> Family:
-    return Family(name, UnknownMetricFamily, help_text, of(SystemInfo, read))  # prometheus.erl's "boolean" is untyped
+    # prometheus.erl's "boolean" is untyped.
+    return Family(name, UnknownMetricFamily, help_text, of(SystemInfo, read), probes=("system_info",))
 
 
 _MEMORY: Final = (
@@ -30,6 +31,7 @@ _MEMORY: Final = (
         "The total amount of memory currently allocated, by kind.",
         each_of(Memory, {"system": lambda m: m.system, "processes": lambda m: m.processes}),
         labels=("kind",),
+        probes=("memory",),
     ),
     Family(
         "erlang_vm_memory_processes_bytes",
@@ -37,6 +39,7 @@ _MEMORY: Final = (
         "The memory allocated for processes, by usage.",
         each_of(Memory, {"used": lambda m: m.processes_used, "free": lambda m: m.processes - m.processes_used}),
         labels=("usage",),
+        probes=("memory",),
     ),
     Family(
         "erlang_vm_memory_system_bytes",
@@ -53,6 +56,7 @@ _MEMORY: Final = (
             },
         ),
         labels=("usage",),
+        probes=("memory",),
     ),
     Family(
         "erlang_vm_memory_atom_bytes",
@@ -60,6 +64,7 @@ _MEMORY: Final = (
         "The memory allocated for atoms, by usage.",
         each_of(Memory, {"used": lambda m: m.atom_used, "free": lambda m: m.atom - m.atom_used}),
         labels=("usage",),
+        probes=("memory",),
     ),
     gauge("erlang_vm_memory_ets_tables", "The number of ETS tables.", SystemInfo, lambda s: s.ets_tables),
     gauge("erlang_vm_memory_dets_tables", "The number of open DETS tables.", SystemInfo, lambda s: s.dets_tables),

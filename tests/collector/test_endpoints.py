@@ -9,13 +9,21 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from agent.expression import Shell
+from agent.probes import Result, vital_signs
+from agent.probes.allocators import AllocatorRow, Allocators
+from agent.probes.mnesia import Mnesia
 from agent.terms import UNDEFINED
 from collector import endpoints
-from collector.endpoints import expose, scrape_deadline_seconds
+from collector.endpoints import scrape_deadline_seconds
 from collector.fleet import Fleet
+from collector.question import Question
+from collector.settings import Settings
 from collector.snapshot import Snapshot
+from collector.watched import WatchedNode
 from tests.collector_fakes import (
     CREATION,
+    EXPECTED_SUPERVISORS,
     INSTANCE_ID,
     NODE,
     OTHER_NODE,
@@ -91,7 +99,7 @@ async def test_a_scraper_gets_plain_text_unless_it_asks_otherwise() -> None:
 
 async def test_a_scraper_that_accepts_openmetrics_gets_it() -> None:
     accept = "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.3,*/*;q=0.1"
-    async with serving(fleet_of(FakeSession())) as client:
+    async with serving(fleet_of(FakeSession()), Settings(naming="v6")) as client:
         response = await client.get("/metrics", headers={"Accept": accept})
     assert response.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0; charset=utf-8")
     assert response.text.endswith("# EOF\n")
@@ -121,11 +129,6 @@ async def test_a_scraper_that_accepts_nothing_known_gets_metrics_all_the_same(ac
     assert "\nerlang_vm_processes 412.0\n" in response.text
 
 
-def test_the_exposition_of_no_node_is_not_empty() -> None:
-    body, _content_type = expose([], "")
-    assert b"beamwarden_internal_errors_total 0.0" in body
-
-
 async def test_metrics_are_compressed_for_those_who_accept_it() -> None:
     async with serving(fleet_of(FakeSession())) as client:
         compressed = await client.get("/metrics", headers={"Accept-Encoding": "gzip"})
@@ -148,7 +151,7 @@ async def test_a_slow_node_is_down_within_the_deadline_of_the_scraper() -> None:
 async def test_a_scrape_waits_as_long_as_its_scraper_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
 
-    async def snapshots(_fleet: Fleet, deadline_seconds: float) -> list[Snapshot]:
+    async def snapshots(_fleet: Fleet, deadline_seconds: float, _only: object) -> list[Snapshot]:
         waited.append(deadline_seconds)
         return []
 
@@ -179,6 +182,108 @@ async def test_scrapers_at_the_same_moment_share_one_question_and_one_may_hang_u
         responses = await asyncio.gather(*scrapes[1:])
     assert [samples(response.text)["beam_up"] for response in responses] == [1, 1]
     assert session.calls.count("erlang:memory") == 1
+
+
+# ------------------------------------------------------------------------------------------- which and how many of them
+
+
+def of_one_value(name: str, value: int) -> Question:
+    """Ask for nothing, and have a result all the same."""
+
+    async def ask(_shell: Shell, _deadline_seconds: float) -> Result:
+        return Allocators(tuple(AllocatorRow(name, number, "mbcs", 1, 1, 1, value) for number in range(300)))
+
+    return Question(name, ask, is_sweep=True)
+
+
+def fleet_with_sweeps(session: FakeSession) -> Fleet:
+    """A node with all vital signs, and two sweeps of which the first one has 1,200 series."""
+    probes = vital_signs(EXPECTED_SUPERVISORS)
+    sweeps = (of_one_value("allocators", 7), Question("mnesia", mnesia_that_stands))
+    return Fleet([WatchedNode(FakeNode(NODE, session), probes, lambda: None, sweeps)])
+
+
+async def mnesia_that_stands(_shell: Shell, _deadline_seconds: float) -> Result:
+    return Mnesia(None)
+
+
+def probes_of(text: str) -> set[str]:
+    return {
+        sample.labels["probe"]
+        for family in parse_text(text)
+        if family.name == "beam_probe_success"
+        for sample in family.samples
+    }
+
+
+async def test_a_scrape_of_some_probes_asks_these_and_whether_the_node_is_up() -> None:
+    session = FakeSession()
+    async with serving(fleet_with_sweeps(session)) as client:
+        response = await client.get("/metrics", params={"collect[]": ["memory", "allocators"]})
+    assert probes_of(response.text) == {"identity", "memory", "allocators"}
+    assert session.calls.count("erlang:memory") == 1
+    names = {family.name for family in parse_text(response.text) if family.name.startswith("erlang_vm")}
+    of_memory = [f"erlang_vm_memory_{part}bytes" for part in ("atom_", "", "processes_", "system_")]
+    assert names == {"erlang_vm_allocators", *of_memory, *(f"{name}_total" for name in of_memory)}
+    assert samples(response.text)["beam_up"] == 1
+
+
+async def test_without_a_choice_all_probes_are_asked() -> None:
+    async with serving(fleet_with_sweeps(FakeSession())) as client:
+        response = await client.get("/metrics")
+    assert probes_of(response.text) == {*vital_signs(), "allocators", "mnesia"}
+
+
+async def test_a_probe_that_is_left_out_by_the_settings_is_not_asked() -> None:
+    session = FakeSession()
+    without = Settings(scrape_without=("allocators", "memory", "identity"))
+    async with serving(fleet_with_sweeps(session), without) as client:
+        response = await client.get("/metrics")
+    assert probes_of(response.text) == {"identity", "statistics", "system_info", "supervisors", "mnesia"}
+    assert "erlang:memory" not in session.calls
+    assert "erlang_vm_statistics_wallclock" not in response.text
+    assert samples(response.text)["beam_up"] == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        (["memory", "dets"], "there is no probe 'dets'; there are identity, memory, "),
+        ([""], "there is no probe ''; there are identity, memory, "),
+        (["ports"], "there is no probe 'ports'; "),
+        (["allocators"], "the setting scrape_without leaves allocators out; there are identity, memory, "),
+    ],
+)
+async def test_a_probe_that_is_not_there_is_refused_with_those_that_are(asked: list[str], why: str) -> None:
+    session = FakeSession()
+    async with serving(fleet_with_sweeps(session), Settings(scrape_without=("allocators",))) as client:
+        response = await client.get("/metrics", params={"collect[]": asked})
+    assert assert_problem(response, 400, "unknown-probe")["detail"].startswith(f"collect[]: {why}")
+    assert session.calls == []
+
+
+async def test_a_scrape_that_is_too_long_leaves_out_its_largest_family_and_says_so_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serving(fleet_with_sweeps(FakeSession()), Settings(scrape_max_series=1_000)) as client:
+        responses = [await client.get("/metrics") for _ in range(2)]
+    for response in responses:
+        assert "erlang_vm_allocators" not in response.text
+        assert samples(response.text)["beamwarden_scrape_series_left_out"] == 1_200
+        assert samples(response.text)["erlang_vm_processes"] == 412
+    (told,) = [record for record in caplog.records if record.name == "collector.endpoints"]
+    assert getattr(told, "families") == {"erlang_vm_allocators": 1_200}  # noqa: B009  # an extra of the record
+
+
+async def test_a_scrape_has_old_and_new_names_unless_it_is_said_otherwise() -> None:
+    async def scraped(settings: Settings) -> set[str]:
+        async with serving(fleet_of(FakeSession()), settings) as client:
+            return set(samples((await client.get("/metrics")).text))
+
+    old, new = "erlang_vm_process_count", "erlang_vm_processes"
+    assert {old, new} <= await scraped(Settings())
+    assert {old, new} & await scraped(Settings(naming="legacy")) == {old}
+    assert {old, new} & await scraped(Settings(naming="v6")) == {new}
 
 
 # -------------------------------------------------------------------------------------------------------------- health

@@ -90,6 +90,10 @@ COSTS: Mapping[str, float] = {
     "applications": 0.001,
     "ports": 0.004,
     "watched_tables": 0.005,
+    "allocators": 0.06,
+    "distribution": 0.02,
+    "mnesia": 0.02,
+    "microstates": 0.02,
     "busy": 0.9,
     "binary_holders": 3.0,
 }

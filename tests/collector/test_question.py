@@ -245,3 +245,30 @@ async def test_an_error_keeps_nothing_of_where_it_was_raised(session: FakeSessio
         assert isinstance(outcome, Failed)
         assert outcome.error.__traceback__ is None
         assert outcome.error.__context__ is None
+
+
+# ------------------------------------------------------------------------------------------ what others do for a worker
+
+
+async def test_what_others_on_the_node_do_for_a_worker_is_charged_too(session: FakeSession) -> None:
+    session.evaluations["shared"] = Evaluated([], worker_seconds=0.01, reductions=1_000_000)
+
+    async def ask(shell: Shell, deadline_seconds: float) -> Result:
+        await shell.evaluate(Expression("shared", ""), {}, deadline_seconds=deadline_seconds)
+        return MEMORY
+
+    outcome = await put(Question("allocators", ask, is_sweep=True, cost_factor=2.0), session)
+    assert outcome.cost_seconds == pytest.approx(2 * (0.01 + EVALUATION_SECONDS))
+
+
+async def test_one_that_mostly_waits_costs_no_more_than_it_can_when_it_is_late(
+    session: FakeSession, clock: FakeClock
+) -> None:
+    async def never(_shell: Shell, _deadline_seconds: float) -> Result:
+        clock.now += 2.0
+        raise DeadlineExceeded("no answer within 2 s")
+
+    session.behaviours["erlang:statistics"] = 0
+    outcome = await put(Question("allocators", never, is_sweep=True, most_cost_seconds=0.1), session)
+    assert isinstance(outcome, Failed)
+    assert outcome.cost_seconds == 0.1

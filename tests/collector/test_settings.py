@@ -111,6 +111,11 @@ KINDS = {
     "vitals_interval_seconds": Kind("1.5", "2.5", "3.5", 1.5, 2.5, 3.5),
     "trend_interval_seconds": Kind("1.5", "0", "3.5", 1.5, 0.0, 3.5),
     "log_format": Kind('"json"', "text", "auto", "json", "text", "auto"),
+    "naming": Kind('"v6"', "legacy", "both", "v6", "legacy", "both"),
+    "scrape_without": Kind(
+        '["mnesia", "ets"]', "ets, mnesia", "allocators", ("mnesia", "ets"), ("ets", "mnesia"), ("allocators",)
+    ),
+    "scrape_max_series": Kind("1000", "2000", "3000", 1_000, 2_000, 3_000),
     "service_url": Kind('"http://file"', "http://env", "http://flag", "http://file", "http://env", "http://flag"),
     "service_memory_limit_bytes": Kind("1048576", "2097152", "3145728", 1 << 20, 2 << 20, 3 << 20),
     "prometheus_url": Kind('"http://file"', "http://env", "http://flag", "http://file", "http://env", "http://flag"),
@@ -369,6 +374,11 @@ WRONG = [
     Wrong("vitals_interval_seconds", "86401", "less than or equal to 86400", "1 to 86400"),
     Wrong("vitals_interval_seconds", "nan", "less than or equal to 86400", "1 to 86400"),
     Wrong("log_format", "xml", "'auto', 'json' or 'text'", "json, text, or auto"),
+    Wrong("naming", "v5", "'v6', 'legacy' or 'both'", "or both"),
+    Wrong(
+        "scrape_without", "dets", "'dets' is no probe of a scrape; there are identity, memory", "probes that scrapes"
+    ),
+    Wrong("scrape_max_series", "999", "greater than or equal to 1000", "1000 to 10000000"),
 ]
 
 

@@ -115,7 +115,7 @@ async def test_the_metrics_tell_the_cost_that_the_answer_told(beam: Beam) -> Non
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is part of Debian's package prometheus")
 async def test_prometheus_s_own_linter_has_nothing_to_say_of_a_real_scrape(beam: Beam) -> None:
-    async with serving(*watching(beam)) as service:
+    async with serving(*watching(beam), "--naming", "v6") as service:
         await service.is_up()
         scrape = await service.get("/metrics")
     promtool = ["promtool", "check", "metrics"]

@@ -24,13 +24,17 @@ from agent.actions.table_key import KeyFacts
 from agent.errors import AnswerTooLarge, CallError, DeadlineExceeded, RemoteError, WorkerDied
 from agent.expression import Expression
 from agent.probes import (
+    allocators,
     applications,
     binaries,
     busy,
+    distribution,
     ets,
     governors,
     lookup,
     memory_limit,
+    microstates,
+    mnesia,
     ports,
     process,
     processes,
@@ -65,6 +69,7 @@ NAMED = {
     *("dirty_cpu_schedulers", "dirty_io_schedulers"),
     *("logical_processors", "logical_processors_available", "logical_processors_online"),
     *("bin_vheap_block_size", "bin_old_vheap_block_size"),  # by the emulator, when it tells of garbage collections
+    *("async", "aux", "poll", "dirty_cpu_scheduler", "dirty_io_scheduler"),  # by it too, when it tells of microstates
     *("sorry", "no_such_function", "Name"),  # by the questions here
 }
 
@@ -97,6 +102,10 @@ PROBES: Mapping[str, Callable[[Session, float], Awaitable[object]]] = {
     "restart facts": partial(restart_facts.ask, supervisor="tai_autonomics_sup", child="observability_sup"),
     "no such child": partial(restart_facts.ask, supervisor="governance_sup", child="governor_sup"),
     "lock": restart.holder,
+    "allocators": allocators.ask,
+    "distribution": distribution.ask,
+    "microstates": microstates.ask,
+    "mnesia": mnesia.ask,
     "watched tables": partial(watched_tables.ask, ("tai_receipts_store",)),
 }
 

@@ -83,6 +83,55 @@ V6 = [
     ("erlang_vm_atom_limit", "gauge", None, set()),
 ]
 
+# The same of its other collectors, with all labels.
+PEER = {"tai_ledger@10.0.0.7"}
+THREADS = {"type": {"scheduler", "poll"}, "id": {"0", "1"}}
+MORE_OF_V6: list[tuple[str, str, dict[str, set[str]]]] = [
+    (
+        "erlang_vm_allocators",
+        "gauge",
+        {
+            "alloc": {"binary_alloc", "eheap_alloc"},
+            "instance_no": {"0", "1"},
+            "kind": {"mbcs", "mbcs_pool", "sbcs"},
+            "usage": {"blocks", "blocks_size", "carriers", "carriers_size"},
+        },
+    ),
+    *(
+        (f"erlang_vm_dist_{name}", "gauge", {"peer": PEER})
+        for name in (
+            *("recv_bytes", "recv_cnt", "recv_max_bytes", "recv_avg_bytes", "recv_dvi_bytes"),
+            *("send_bytes", "send_cnt", "send_max_bytes", "send_avg_bytes", "send_pend_bytes"),
+            *("port_input_bytes", "port_output_bytes", "port_memory_bytes", "port_queue_size_bytes"),
+            "node_queue_size_bytes",
+        )
+    ),
+    ("erlang_vm_dist_node_state", "gauge", {"peer": PEER | {"tai_gone@10.0.0.8"}}),
+    *(
+        (f"erlang_vm_dist_proc_{name}", "gauge", {"peer": PEER, "type": {"dist", "tls_connection", "tls_sender"}})
+        for name in (
+            *("memory_bytes", "heap_size_words", "min_heap_size_words", "min_bin_vheap_size_words", "stack_size_words"),
+            *("total_heap_size_words", "message_queue_len", "reductions", "status"),
+        )
+    ),
+    *((f"erlang_mnesia_{name}", "gauge", {}) for name in ("held_locks", "lock_queue", "memory_usage_bytes")),
+    *(
+        (f"erlang_mnesia_{name}_transactions_total", "counter", {})
+        for name in ("failed", "committed", "logged", "restarted")
+    ),
+    *(
+        (f"erlang_mnesia_tablewise_{name}", "gauge", {"table": {"receipts", "schema"}})
+        for name in ("memory_usage_bytes", "size")
+    ),
+    *(
+        (f"erlang_vm_msacc_{name}_seconds_total", "counter", THREADS)
+        for name in (
+            *("aux", "check_io", "emulator", "gc", "other", "port", "sleep"),
+            *("alloc", "bif", "busy_wait", "ets", "gc_full", "nif", "send", "timers"),
+        )
+    ),
+]
+
 # Which families go with which probe.
 OF_PROBE = {
     "identity": {"erlang_vm_statistics_wallclock_time_seconds_total"},
@@ -177,16 +226,17 @@ def types_and_labels(exposition: str) -> dict[str, tuple[str, dict[str, set[str]
 
 def test_names_types_and_labels_are_those_of_prometheus_erl_6() -> None:
     found = types_and_labels(text(snapshot()))
-    of_the_vm = {name: about for name, about in found.items() if name.startswith("erlang_vm_")}
-    assert of_the_vm == {name: (kind, {} if label is None else {label: contents}) for name, kind, label, contents in V6}
+    of_the_vm = {name: about for name, about in found.items() if name.startswith("erlang_")}
+    first = {name: (kind, {} if label is None else {label: contents}) for name, kind, label, contents in V6}
+    assert of_the_vm == first | {name: (kind, labels) for name, kind, labels in MORE_OF_V6}
 
 
 def test_all_else_is_ours() -> None:
     found = types_and_labels(text(snapshot()))
-    probes = {"identity", "memory", "statistics", "system_info", "supervisors", "mailboxes", "processes"}
+    probes = {*OF_PROBE, *SHARED}
     costs = {"memory", "mailboxes", "processes"}
     thresholds = {"0", "10", "100", "1000", "10000", "100000", "1000000"}
-    assert {name: about for name, about in found.items() if not name.startswith("erlang_vm_")} == {
+    assert {name: about for name, about in found.items() if not name.startswith("erlang_")} == {
         "beam_up": ("gauge", {"erlang_node": {NODE}}),
         "beam_probe_success": ("gauge", {"erlang_node": {NODE}, "probe": probes}),
         "beam_probe_duration_seconds": ("gauge", {"erlang_node": {NODE}, "probe": probes}),
@@ -243,7 +293,7 @@ def test_flags_are_one_and_zero() -> None:
 
 def test_one_node_is_not_named_by_the_families_of_the_vm() -> None:
     for name, labels in exposed(snapshot()):
-        is_of_the_vm = name.startswith("erlang_vm_") or name == "beamwarden_internal_errors_total"
+        is_of_the_vm = name.startswith("erlang_") or name == "beamwarden_internal_errors_total"
         assert ("erlang_node" in dict(labels)) != is_of_the_vm, name
 
 
@@ -335,15 +385,19 @@ def test_counters_end_with_total_and_nothing_else_does() -> None:
 def test_names_are_lower_case_and_in_base_units() -> None:
     other_units = r"_(milli|micro|nano|minutes|hours|days|kilo|mega|bits|percent|ms|kb|mb)(_|$)"
     for family in families():
-        assert re.fullmatch(r"(erlang_vm|beam|beamwarden)(_[a-z]+)+", family.name), family.name
+        assert re.fullmatch(r"(erlang_vm|erlang_mnesia|beam|beamwarden)(_[a-z]+)+", family.name), family.name
         assert not re.search(other_units, family.name), family.name
 
 
 def test_labels_are_lower_case_and_none_is_taken_by_others() -> None:
     taken = {"node", "instance", "job", "pod", "namespace", "cluster", "type", "le", "quantile"}
-    labels = {label for family in families() for sample in family.samples for label in sample.labels}
-    assert labels == {"erlang_node", "probe", "usage", "kind", "threshold"}
-    assert not labels & taken
+    # prometheus.erl's own name for the kind of a thread, and of a process of a connection.
+    named_type = [name for name, _, labels in MORE_OF_V6 if "type" in labels]
+    for family in families():
+        labels = {label for sample in family.samples for label in sample.labels}
+        assert all(re.fullmatch("[a-z_]+", label) for label in labels), family.name
+        is_theirs = f"{family.name}_total" in named_type or family.name in named_type
+        assert labels & taken == ({"type"} if is_theirs else set()), family.name
 
 
 def test_help_is_a_sentence() -> None:

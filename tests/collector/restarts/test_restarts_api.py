@@ -49,7 +49,7 @@ class Served:
 
     node: RestartNode
     folder: Path
-    settings: dict[str, Any] = field(default_factory=lambda: dict(QUICK))
+    settings: dict[str, Any] = field(default_factory=lambda: {**QUICK, "naming": "v6"})
     journal: Journal | None = None
     loses: str | None = None
 
