@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -26,12 +26,19 @@ from collector.models import HealthAnswer, NodeHealth, NodeReference, Problem
 from collector.question import QUESTION_SECONDS
 from collector.scraping import wanted
 from collector.settings import Settings
+from collector.watched import WatchedNode
 
 SCRAPE_RESERVE_SECONDS: Final = 0.5  # of the scraper's own timeout, for the way there and back
 MIN_SCRAPE_SECONDS: Final = 0.1
 TELL_AGAIN_SECONDS: Final = 60.0
 
 _LOG: Final = logging.getLogger(__name__)
+
+Accept = Annotated[str, Header()]
+ScrapeTimeout = Annotated[str | None, Header()]
+Collect = Annotated[
+    list[str] | None, Query(alias="collect[]", description="Only this probe; may be repeated. All when left out.")
+]
 
 router = APIRouter(tags=["for machines"])
 
@@ -68,27 +75,57 @@ class Overlong:
 async def metrics(
     request: Request,
     fleet: WatchedFleet,
-    accept: Annotated[str, Header()] = "",
-    x_prometheus_scrape_timeout_seconds: Annotated[str | None, Header()] = None,
-    collect: Annotated[
-        list[str] | None, Query(alias="collect[]", description="Only this probe; may be repeated. All when left out.")
-    ] = None,
+    accept: Accept = "",
+    x_prometheus_scrape_timeout_seconds: ScrapeTimeout = None,
+    collect: Collect = None,
 ) -> Response:
     """Ask every node now, and give what it answered within the deadline."""
+    return await _scrape(request, [*fleet.nodes.values()], accept, x_prometheus_scrape_timeout_seconds, collect)
+
+
+@router.get(
+    "/probe",
+    summary="Metrics of one node",
+    response_class=Response,
+    responses={HTTPStatus.NOT_FOUND.value: {"model": Problem, "description": "No node of that name is watched here"}},
+)
+async def probe(
+    request: Request,
+    fleet: WatchedFleet,
+    target: Annotated[str, Query(description="The node's name, as in the settings.", examples=["tai@127.0.0.1"])],
+    accept: Accept = "",
+    x_prometheus_scrape_timeout_seconds: ScrapeTimeout = None,
+    collect: Collect = None,
+) -> Response:
+    """Ask one node of several now, so that each is a target of its own in Prometheus. No other can be asked for."""
+    return await _scrape(request, [find_node(fleet, target)], accept, x_prometheus_scrape_timeout_seconds, collect)
+
+
+async def _scrape(
+    request: Request,
+    nodes: Collection[WatchedNode],
+    accept: str,
+    timeout_seconds: str | None,
+    collect: Sequence[str] | None,
+) -> Response:
     state, settings = request.app.state, request.app.state.settings
     assert isinstance(settings, Settings)
-    probes = wanted(settings.scrape_without, collect or ())
-    snapshots = await fleet.scrape(scrape_deadline_seconds(x_prometheus_scrape_timeout_seconds), probes)
     assert isinstance(state.attempts, Attempts)
+    probes = wanted(settings.scrape_without, collect or ())
+    deadline_seconds = scrape_deadline_seconds(timeout_seconds)
+    snapshots = await asyncio.gather(*(node.scrape(deadline_seconds, probes) for node in nodes))
     now = time.monotonic()
     page = write_page(
         [
             *to_families(snapshots, probes),
             *to_labelled(snapshots, state.series, now, probes),
             build_info(),
-            *connection_metrics({name: watched.node for name, watched in fleet.nodes.items()}),
+            *connection_metrics({watched.name: watched.node for watched in nodes}),
             failed_logins(state.attempts.failed_logins),
-            *action_metrics(state.restarts, state.cleaning),
+            *action_metrics(
+                {node.name: state.restarts[node.name] for node in nodes},
+                {node.name: state.cleaning[node.name] for node in nodes},
+            ),
         ],
         accept,
         Naming(settings.naming),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -34,7 +34,3 @@ class Fleet:
         """Ask all nodes for their vital signs at the same time, under one deadline."""
         names = None if only is None else tuple(only)
         return await asyncio.gather(*(node.snapshot(deadline_seconds, names) for node in self.nodes.values()))
-
-    async def scrape(self, deadline_seconds: float, only: Collection[str] | None = None) -> list[Snapshot]:
-        """The same for a scrape, with what is known from sweeps."""
-        return await asyncio.gather(*(node.scrape(deadline_seconds, only) for node in self.nodes.values()))

@@ -44,6 +44,7 @@ PERMISSIONS: Final[Mapping[tuple[str, str], Role]] = {
     ("GET", "/readyz"): Role.ANYONE,
     ("GET", "/health"): Role.ANYONE,
     ("GET", "/metrics"): Role.ANYONE,
+    ("GET", "/probe"): Role.ANYONE,
     ("GET", "/openapi.json"): Role.ANYONE,
     ("GET", "/api/v1/nodes"): Role.LOCAL,
     ("GET", _NODE): Role.LOCAL,
@@ -73,7 +74,7 @@ PERMISSIONS: Final[Mapping[tuple[str, str], Role]] = {
 }
 
 # Asked by machines, under whatever name a cluster has given this program; the Host header is not checked for these.
-FOR_MACHINES: Final = frozenset({"/livez", "/readyz", "/health", "/metrics"})
+FOR_MACHINES: Final = frozenset({"/livez", "/readyz", "/health", "/metrics", "/probe"})
 
 
 class Permissions:

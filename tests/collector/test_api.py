@@ -403,6 +403,7 @@ def test_the_document_has_every_path(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1.")
     assert {path: set(operations) for path, operations in document["paths"].items()} == {
         "/metrics": {"get"},
+        "/probe": {"get"},
         "/health": {"get"},
         "/livez": {"get"},
         "/readyz": {"get"},
@@ -448,6 +449,7 @@ def test_every_error_of_the_document_is_a_problem_but_that_of_health(document: d
             found.setdefault(path, set()).add(status)
     for_machines = {path: {"default"} for path in ("/metrics", "/health", "/livez", "/readyz")}
     for_machines["/health"] |= {"404"}
+    for_machines["/probe"] = {"default", "404"}
     of_the_gate = {"default", "401", "403", "421"}
     of_a_node = of_the_gate | {"404", "502", "503", "504"}
     assert found == for_machines | {

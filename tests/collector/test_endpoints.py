@@ -34,6 +34,7 @@ from tests.collector_fakes import (
     fleet_down,
     fleet_of,
     serving,
+    snapshot,
     watch,
 )
 
@@ -151,11 +152,11 @@ async def test_a_slow_node_is_down_within_the_deadline_of_the_scraper() -> None:
 async def test_a_scrape_waits_as_long_as_its_scraper_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
 
-    async def snapshots(_fleet: Fleet, deadline_seconds: float, _only: object) -> list[Snapshot]:
+    async def scrape(_node: WatchedNode, deadline_seconds: float, _only: object) -> Snapshot:
         waited.append(deadline_seconds)
-        return []
+        return snapshot()
 
-    monkeypatch.setattr(Fleet, "scrape", snapshots)
+    monkeypatch.setattr(WatchedNode, "scrape", scrape)
     async with serving(fleet_of(FakeSession())) as client:
         await client.get("/metrics", headers={"X-Prometheus-Scrape-Timeout-Seconds": "1.5"})
         await client.get("/metrics")
@@ -406,3 +407,18 @@ async def test_the_first_page_needs_nothing_from_elsewhere() -> None:
     async with serving(fleet_of(FakeSession())) as client:
         page = (await client.get("/")).text
     assert not re.search(r"https?:|<script|<link|@import", page)
+
+
+async def test_a_probe_has_one_node_of_several_and_names_no_other() -> None:
+    async with serving(fleet_of(FakeSession(), FakeSession(OTHER_NODE))) as client:
+        response = await client.get("/probe", params={"target": OTHER_NODE})
+    assert response.status_code == 200
+    assert "erlang_vm_process_limit " in response.text  # of one node: it is not named
+    assert f'erlang_node="{OTHER_NODE}"' in response.text
+    assert f'erlang_node="{NODE}"' not in response.text
+
+
+async def test_a_probe_of_a_node_that_is_not_watched_names_those_that_are() -> None:
+    async with serving(fleet_of(FakeSession())) as client:
+        problem = assert_problem(await client.get("/probe", params={"target": "evil@10.0.0.1"}), 404, "unknown-node")
+    assert NODE in problem["detail"]
