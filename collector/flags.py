@@ -68,6 +68,9 @@ def _option(name: str, help_text: str, *, is_repeated: bool, panel: str | None) 
     kind: type = list[str] if is_repeated else str
     if Settings.model_fields[name].annotation is bool:
         kind, help_text = bool, help_text.removeprefix("true to ").removesuffix(", else false")
-    option = typer.Option(flag_of(name), help=help_text, rich_help_panel=panel)
+    flag = flag_of(name)
+    if Settings.model_fields[name].default is True:
+        flag = f"{flag}/--no-{flag.removeprefix('--')}"  # or nobody could turn it off
+    option = typer.Option(flag, help=help_text, rich_help_panel=panel)
     annotation = Annotated[Optional[kind], option]  # type: ignore[valid-type]  # noqa: UP045  # a type that is known only now
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

@@ -1,8 +1,8 @@
 """Keep the trend of every node: one look at each interval, for ever, at what costs little.
 
-This is the one thing that we ask nodes on a timer of our own. So it takes figures that cost the same on every node, and
-of those that grow with the node only the lengths of mailboxes and the sizes of watched tables: as programs get them,
-shared with everybody else and no more often than our share of a scheduler allows.
+This and the black box are all that we ask nodes on timers of our own. So it takes figures that cost the same on every
+node, and of those that grow with the node only the lengths of mailboxes and the sizes of watched tables: as programs
+get them, shared with everybody else and no more often than our share of a scheduler allows.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import math
 import os
 import signal
 import socket
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any, Final
 
 import uvicorn
@@ -20,7 +20,9 @@ from agent.node import Node
 from agent.probes import vital_signs
 from collector import logs
 from collector.app import create_app
+from collector.blackbox.recording import BlackBox
 from collector.changes import ChangeLog
+from collector.diagnosis.diagnosing import numbers_of
 from collector.fleet import Fleet
 from collector.freshness import Budget
 from collector.instance import Instance
@@ -97,7 +99,11 @@ async def _serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str],
             stack.push_async_callback(diagnoser.close)
         for restarts in app.state.restarts.values():
             stack.push_async_callback(restarts.close)
-        stack.enter_context(_in_background("vital signs", log_vital_signs(fleet, settings.vitals_interval_seconds)))
+        boxes = _black_boxes(fleet, settings, trends)
+        vitals = log_vital_signs(fleet, settings.vitals_interval_seconds, _limit_facts(boxes))
+        stack.enter_context(_in_background("vital signs", vitals))
+        for name, box in boxes.items():
+            stack.enter_context(_in_background(f"black box of {name}", box.record()))
         stack.enter_context(_in_background("trends", record_trends(fleet, trends)))
         stack.enter_context(_in_background("journal", journal.keep_checking()))
         stack.enter_context(
@@ -108,7 +114,11 @@ async def _serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str],
             await app.state.tokens.entries()
         serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
         _LOG.info("serving on http://%s", address, extra={"nodes": [*fleet.nodes], "pid": os.getpid()})
-        await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        ends: set[asyncio.Future[Any]] = {serving, stopped}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if stopped.done() and stopped.result() is signal.SIGTERM:
+            for box in boxes.values():
+                box.write_last_words()
         server.should_exit = True
     # The fleet is closed now, so whoever waited for a node has an answer, which only has to leave.
     await asyncio.wait({serving}, timeout=LAST_ANSWERS_SECONDS)
@@ -156,16 +166,27 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _on_stop_signals() -> asyncio.Future[None]:
-    loop = asyncio.get_running_loop()
-    stopped: asyncio.Future[None] = loop.create_future()
+def _black_boxes(fleet: Fleet, settings: Settings, trends: Trends) -> dict[str, BlackBox]:
+    if not settings.black_box:
+        return {}
+    numbers = numbers_of(settings)
+    return {name: BlackBox(node, settings, trends.window_of(name), numbers) for name, node in fleet.nodes.items()}
 
-    def stop() -> None:
+
+def _limit_facts(boxes: Mapping[str, BlackBox]) -> Callable[[str], Mapping[str, object]]:
+    return lambda name: boxes[name].limit_facts() if name in boxes else {}
+
+
+def _on_stop_signals() -> asyncio.Future[signal.Signals]:
+    loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[signal.Signals] = loop.create_future()
+
+    def stop(by: signal.Signals) -> None:
         if not stopped.done():
-            stopped.set_result(None)
+            stopped.set_result(by)
 
     for stop_signal in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(stop_signal, stop)
+        loop.add_signal_handler(stop_signal, stop, stop_signal)
     # These would end a process that does not know them, and somebody will send one so that settings are read again.
     for other in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         loop.add_signal_handler(other, _LOG.warning, "settings are read at start only; %s does nothing", other.name)

@@ -274,6 +274,10 @@ class OwnSettings(BaseModel):
     vitals_interval_seconds: Annotated[float, BeforeValidator(no_truth)] = Field(
         default=60.0, ge=1.0, le=86_400.0, description="seconds between two log lines of vital signs, 1 to 86400"
     )
+    black_box: bool = Field(
+        default=True,
+        description="true to log what is known of a node when it comes near its end, else false",
+    )
     trend_interval_seconds: Annotated[float, BeforeValidator(no_truth), AfterValidator(_off_or_a_second)] = Field(
         default=10.0,
         ge=0.0,

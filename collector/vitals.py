@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from agent.probes.identity import NodeIdentity
@@ -20,17 +21,26 @@ FIRST_LINE_SECONDS: Final = 5.0  # an instance that does not live for a minute l
 _LOG: Final = logging.getLogger(__name__)
 
 
-async def log_vital_signs(fleet: Fleet, interval_seconds: float) -> None:
-    """Log a line for each node, soon and then at each interval, for ever."""
+def _nothing_more(_name: str) -> Mapping[str, object]:
+    return {}
+
+
+async def log_vital_signs(
+    fleet: Fleet, interval_seconds: float, more: Callable[[str], Mapping[str, object]] = _nothing_more
+) -> None:
+    """Log a line for each node, soon and then at each interval, for ever. ``more`` gives further facts of a node."""
     pause_seconds = min(interval_seconds, FIRST_LINE_SECONDS)
     while True:
         await asyncio.sleep(pause_seconds)
         pause_seconds = interval_seconds
         for snapshot in await fleet.snapshots(QUESTION_SECONDS):
+            facts = vital_signs(snapshot)
+            if snapshot.is_up:
+                facts |= more(snapshot.name)
             if reason := why_unavailable([snapshot]):
-                _LOG.warning("vital signs: %s", reason, extra=vital_signs(snapshot))
+                _LOG.warning("vital signs: %s", reason, extra=facts)
             else:
-                _LOG.info("vital signs", extra=vital_signs(snapshot))
+                _LOG.info("vital signs", extra=facts)
 
 
 def vital_signs(snapshot: Snapshot) -> dict[str, object]:

@@ -6,12 +6,17 @@ have in the lines of vital signs.
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 MESSAGE: Final = "black box"
 VERSION: Final = 1
+SEVERITIES: Final = ("critical", "high", "medium", "low")
+
+
+def _known_severity(word: str) -> str:
+    return word if word in SEVERITIES else SEVERITIES[-1]
 
 
 class Part(BaseModel):
@@ -91,7 +96,7 @@ class FindingPart(Part):
 
     rule: str
     section: str = ""
-    severity: Literal["critical", "high", "medium", "low"] = "low"
+    severity: Annotated[str, AfterValidator(_known_severity)] = "low"
     sentence: str = ""
     since_seconds: float | None = None
     evidence: list[str] = []

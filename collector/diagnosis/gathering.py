@@ -76,6 +76,11 @@ async def gather(
     return Gathered(snapshot, _evidence(snapshot, settings, growth, again))
 
 
+def evidence_of(snapshot: Snapshot, settings: Settings) -> Evidence:
+    """Say what these answers are evidence of, from whenever they are, without a trend and without asking anybody."""
+    return _evidence(snapshot, settings, _Judged(NotKnown("the trend was not looked at"), {}), frozenset())
+
+
 async def _ask(
     node: WatchedNode, settings: Settings, asker: Asker, deadline_seconds: float
 ) -> tuple[Snapshot, frozenset[str]]:

@@ -109,6 +109,7 @@ KINDS = {
     "allow_ets_delete": Kind("true", "false", YES, YES, NO, YES),
     "watch_minutes": Kind("1.5", "2.5", "0", 1.5, 2.5, 0.0),
     "vitals_interval_seconds": Kind("1.5", "2.5", "3.5", 1.5, 2.5, 3.5),
+    "black_box": Kind("false", "true", NO, NO, YES, NO),
     "trend_interval_seconds": Kind("1.5", "0", "3.5", 1.5, 0.0, 3.5),
     "log_format": Kind('"json"', "text", "auto", "json", "text", "auto"),
     "naming": Kind('"v6"', "legacy", "both", "v6", "legacy", "both"),
