@@ -12,6 +12,7 @@ from collector.autopsy.instances import Instance
 from collector.autopsy.signs import Sign, What
 
 FULL: Final = 0.95  # of the limit, when the last line was written
+TOGETHER_SECONDS: Final = 10.0  # what Cloud Run leaves between a signal to end and a kill
 NEARLY_FULL: Final = 0.85  # from which memory may have gone the rest of the way between two lines
 
 
@@ -74,14 +75,13 @@ def _deaths(instance: Instance) -> Iterator[Death]:
             "it was killed, most likely for its memory" if is_full else "it was killed, and nothing here says for what",
             (killed.text, *memory),
         )
-    if ended := _last(instance, What.ENDED):
-        lost = _last(instance, What.LOST)
-        if lost is None or _last_box_is_of_an_end(instance):
-            yield _told_to_end(ended, memory)
+    ended = _last(instance, What.ENDED)
+    if ended is not None and not _had_gone_before(instance, ended, share):
+        yield _told_to_end(ended, memory)
     yield from _while_it_lived_on(instance, share, memory)
     if crashed := _last(instance, What.CRASHED):
         yield Death(Cause.CRASHED, Confidence.LIKELY, "the emulator ended itself", (crashed.text, *memory))
-    if ended := _last(instance, What.ENDED):
+    if ended is not None:
         yield _told_to_end(ended, memory)
     if share is not None and share >= NEARLY_FULL:
         yield Death(
@@ -130,8 +130,13 @@ def _while_it_lived_on(instance: Instance, share: float | None, memory: tuple[st
             )
 
 
-def _last_box_is_of_an_end(instance: Instance) -> bool:
-    return bool(instance.boxes) and any(each.kind == "sigterm" for each in instance.boxes[-1][1].reasons)
+def _had_gone_before(instance: Instance, ended: Sign, share: float | None) -> bool:
+    """Say whether the node had gone of itself: a signal to end goes to all at once, and ends us first."""
+    lost, connected = _last(instance, What.LOST), _last(instance, What.CONNECTED)
+    if lost is None or (connected is not None and connected.at > lost.at):
+        return False
+    is_full = share is not None and share >= NEARLY_FULL
+    return is_full or (ended.at - lost.at).total_seconds() > TOGETHER_SECONDS
 
 
 def last_share(instance: Instance) -> tuple[float | None, datetime | None]:

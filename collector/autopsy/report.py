@@ -12,7 +12,7 @@ from collector.autopsy.death import Cause, Confidence, Death, decide
 from collector.autopsy.instances import At, Instance
 from collector.autopsy.reading import Counts, Where
 from collector.autopsy.signs import Sign
-from collector.blackbox.models import BlackBoxLine, FindingPart, GrowthPart, Part, ProcessPart, TablePart
+from collector.blackbox.models import BlackBoxLine, FindingPart, GrowthPart, Part, ProcessPart, SeriesPart, TablePart
 from collector.diagnosis.commands import BY_NAME
 from collector.diagnosis.shell_commands import Place
 from collector.views.diagnosis import CommandRow, FindingRow
@@ -66,6 +66,7 @@ class AutopsyAnswer(BaseModel):
     death: DeathRow
     timeline: list[TimelineRow]
     growth: GrowthPart | None = Field(description="What grew, as the last line of the black box told that did.")
+    changes: list[SeriesPart] = Field(description="How figures had changed over the last hour, as that line told.")
     top_processes: list[ProcessPart]
     top_mailboxes: list[ProcessPart]
     top_tables: list[TablePart]
@@ -92,6 +93,7 @@ class AutopsyAnswer(BaseModel):
             death=DeathRow.of(death),
             timeline=_timeline(instance),
             growth=next((box.growth for box in boxes if box.growth is not None), None),
+            changes=_first(box.trend for box in boxes),
             top_processes=_first(box.top_processes for box in boxes),
             top_mailboxes=_first(box.top_mailboxes for box in boxes),
             top_tables=_first(box.top_tables for box in boxes),

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from collector.autopsy.death import Confidence
 from collector.autopsy.report import AutopsyAnswer
-from collector.blackbox.models import GrowthPart
+from collector.blackbox.models import GrowthPart, SeriesPart
 from collector.render.diagnosis import command_lines, finding_lines, numbered
 from collector.render.parts import facts_table, format_bytes, format_count, format_duration, printable
 
@@ -26,7 +26,7 @@ def autopsy_page(answer: AutopsyAnswer) -> RenderableType:
         Text(),
         *_death(answer),
         *_timeline(answer),
-        *_growth(answer.growth),
+        *(_growth(answer.growth) if answer.growth is not None and answer.growth.kinds else _changes(answer.changes)),
         *_largest(answer),
         *_findings(answer, numbers),
         *_what_else(answer),
@@ -69,9 +69,24 @@ def _timeline(answer: AutopsyAnswer) -> Iterator[RenderableType]:
     yield facts
 
 
-def _growth(growth: GrowthPart | None) -> Iterator[RenderableType]:
-    if growth is None or not growth.kinds:
+def _changes(changes: list[SeriesPart]) -> Iterator[RenderableType]:
+    """Where it is too early to call anything growth, what was more in the end than at first."""
+    rises = [
+        (one.what, one.first, one.last)
+        for one in changes
+        if one.first is not None and one.last is not None and one.last > one.first and one.what.startswith("memory ")
+    ]
+    if not rises:
         return
+    yield Text()
+    yield Text("What was more in the end than at first", "bold underline")
+    facts = facts_table()
+    for what, first, last in sorted(rises, key=lambda rise: rise[1] - rise[2])[:MOST_SHOWN]:
+        facts.add_row(printable(what), Text(f"{format_bytes(last - first)} more, {format_bytes(last)} in the end"))
+    yield facts
+
+
+def _growth(growth: GrowthPart) -> Iterator[RenderableType]:
     yield Text()
     yield Text("What grew", "bold underline")
     facts = facts_table()

@@ -18,6 +18,7 @@ from erlang_fixtures.beam import Beam, build_fixtures, otp25, otp28
 SHORT = "otp25"
 ABOUT_OUR_PROGRAM = frozenset(
     {
+        "test_black_box",
         "test_demo",
         "test_freshness",
         "test_restart_crashes",

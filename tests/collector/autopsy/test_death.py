@@ -81,3 +81,10 @@ def test_where_nothing_says_how_it_is_not_known() -> None:
     death = died(as_text(SERVING, vitals(60, 0.3), vitals(120, 0.31)))
     assert (death.cause, death.confidence) == (Cause.NOT_KNOWN, Confidence.POSSIBLE)
     assert any("the last line is of 2026-11-23 03:02:00 UTC" in why for why in death.why)
+
+
+def test_a_node_that_goes_at_the_same_signal_has_not_died_of_itself() -> None:
+    lost = line(68, "not connected: the connection was closed", logger="collector.changes")
+    end = box(70, ("sigterm", "it is told to end")), line(71, "ended")
+    assert died(as_text(SERVING, vitals(60, 0.3), lost, *end)).cause is Cause.TOLD_TO_END
+    assert died(as_text(SERVING, vitals(60, 0.97), lost, *end)).cause is Cause.MEMORY
