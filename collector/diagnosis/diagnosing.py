@@ -59,7 +59,7 @@ class NodeDiagnosis:
 
 def diagnose(evidence: Evidence, numbers: Numbers) -> Diagnosis:
     """Hold the playbook against the evidence. Pure."""
-    findings = apply(evidence, numbers.node)
+    findings = apply(evidence, replace(numbers.node, playbook=numbers.playbook))
     measured = Measured(evidence.health, evidence.service.traffic, evidence.service.latency)
     found = [OfFinding(each.seen.severity, each.seen.sentence) for each in findings.found]
     return Diagnosis(
