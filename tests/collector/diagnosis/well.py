@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import fields, replace
+from functools import cache
+
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from agent.probes.applications import Application, Applications, ApplicationState
 from agent.probes.governor_ages import AgedGovernors
@@ -14,6 +19,7 @@ from agent.probes.supervisors import Supervisor as Expected
 from agent.probes.supervisors import Supervisors
 from agent.probes.system_info import SystemInfo
 from agent.supervision import Child, ChildState, Kind, Status, Supervisor
+from collector.cli import app
 from collector.diagnosis.findings import Evidence, NodeThresholds, Seen
 from collector.diagnosis.growth import Growth, Pattern
 from collector.diagnosis.of_settings import KnownLimit
@@ -104,11 +110,28 @@ WELL = Evidence(
 )
 
 
+@cache
+def parser() -> TyperGroup:
+    """The program's own."""
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    return group
+
+
+def told(seen: Seen) -> Seen:
+    """What a rule has seen, when each step of it is a command of ours: fails as the program would."""
+    for step in seen.steps:
+        program, command, *arguments = shlex.split(step)
+        assert program == "beamwarden"
+        parser().commands[command].make_context(command, arguments).close()
+    return seen
+
+
 def found(**ill: object) -> list[tuple[str, Seen]]:
     evidence = replace(WELL, **ill)  # type: ignore[arg-type]  # a test's own
-    return [(finding.rule.name, finding.seen) for finding in apply(evidence).found]
+    return [(finding.rule.name, told(finding.seen)) for finding in apply(evidence).found]
 
 
 def found_in(service: ServiceFacts, thresholds: NodeThresholds | None = None) -> list[tuple[str, Seen]]:
     """What is found of a service with these figures, beside a node that is well."""
-    return [(each.rule.name, each.seen) for each in apply(replace(WELL, service=service), thresholds).found]
+    return [(each.rule.name, told(each.seen)) for each in apply(replace(WELL, service=service), thresholds).found]
