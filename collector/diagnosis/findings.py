@@ -78,7 +78,7 @@ class NodeThresholds:
     very_long_mailbox: int = 100_000
     restarts_left: int = 1
     soon_seconds: float = 1_800.0
-    run_queue_per_scheduler: float = 10.0
+    run_queue_per_scheduler: int = 10
     port_queue_bytes: int = 16 * 1024 * 1024
     action_queue_depth: int = 100
     governor_messages: int = 1_000
@@ -118,7 +118,7 @@ class Rule:
     commands: tuple[str, ...]
     needs: tuple[str, ...]
     look: Look = field(repr=False)
-    looks_for: str = ""
+    looks_for: str
     numbers: tuple[str, ...] = ()
 
 

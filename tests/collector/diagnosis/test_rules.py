@@ -17,6 +17,7 @@ from collector.diagnosis.rules import RULES, apply
 from collector.diagnosis.service_facts import ServiceFacts
 from collector.diagnosis.severity import Severity
 from collector.diagnosis.what_grows import Holder, Part, WhatGrows
+from collector.settings import Settings
 from tests.collector.diagnosis.well import (
     MIB,
     NOBODY,
@@ -151,6 +152,8 @@ def test_a_rule_names_commands_and_evidence_that_exist(rule: object) -> None:
     one = next(each for each in RULES if each is rule)
     assert set(one.commands) <= set(BY_NAME)
     of_service = {f"service.{field.name}" for field in fields(ServiceFacts)}
+    assert one.looks_for.endswith(".")
+    assert set(one.numbers) <= set(Settings.model_fields)
     assert set(one.needs) <= {field.name for field in fields(Evidence)} | of_service
 
 
