@@ -80,6 +80,20 @@ class DiagnosisSettings(BaseModel):
         default=0.05, description="a rise by less than this share of what there was is no growth, above 0 to 1"
     )
 
+    diagnosis_run_queue_length: Count = Field(
+        default=10,
+        description="more processes that wait for each scheduler, at every look, are a finding, 1 to 1000000000",
+    )
+    diagnosis_port_queue_bytes: Count = Field(
+        default=16_777_216, description="more bytes that wait in a port are a finding, 1 to 1000000000"
+    )
+    diagnosis_action_queue_depth: Count = Field(
+        default=100, description="more actions that wait for the fullest pool are a finding, 1 to 1000000000"
+    )
+    diagnosis_governor_messages: Count = Field(
+        default=1_000, description="more messages that wait for a governor are a finding, 1 to 1000000000"
+    )
+
     @field_validator(*_WORSE_THAN)
     @classmethod
     def _is_worse(cls, value: float, info: ValidationInfo) -> float:

@@ -12,6 +12,7 @@ from collector.diagnosis.findings import Rule
 from collector.diagnosis.rules import RULES
 from collector.diagnosis.severity import CRITERIA, Criterion
 from collector.diagnosis.shell_commands import Command, Place, fill
+from collector.settings import Settings
 
 PAGE = Path(__file__).parent.parent / "docs" / "playbooks.md"
 
@@ -42,12 +43,14 @@ are Medium.
 |---|---|---|"""
 
 RULES_HEAD = """\
-## Rules about the node
+## Rules
 
-What is looked for in a node, beside the playbook's four questions about the service.
+What is looked for in a node and in its service, beside the four questions of the decision tree, in the order in which
+findings of the same severity are told. The playbook has numbers for the error rate and for latency. All others are
+ours, and settings as those are.
 
-| rule | of | the playbook's root causes | commands above |
-|---|---|---|---|"""
+| rule | of | what it looks for | settings | the playbook's root causes, or error codes | commands above |
+|---|---|---|---|---|---|"""
 
 
 def page() -> str:
@@ -66,7 +69,20 @@ def _criterion(criterion: Criterion) -> str:
 
 
 def _rule(rule: Rule) -> str:
-    return f"| `{rule.name}` | {rule.section} | {', '.join(rule.causes)} | {', '.join(rule.commands)} |"
+    numbers = "<br>".join(f"`{name}`: {_default(name)}" for name in rule.numbers)
+    cells = (f"`{rule.name}`", rule.section, rule.looks_for, numbers, ", ".join(rule.causes), ", ".join(rule.commands))
+    return f"| {' | '.join(cells)} |"
+
+
+def _default(name: str) -> str:
+    value = Settings.model_fields[name].default
+    return (
+        ", ".join(value) or "none"
+        if isinstance(value, tuple)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
 def _row(command: Command) -> str:

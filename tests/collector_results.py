@@ -461,7 +461,8 @@ class AnsweringNode(WatchedNode):
     ) -> Snapshot:
         asked = list(more)
         self.asked += [(question, asker) for question in asked]
-        whole = snapshot(self.name, **{one.probe: self._outcomes[one.probe] for one in asked})
+        wanted = [*vital, *(one.probe for one in asked)]
+        whole = snapshot(self.name, **{name: self._outcomes[name] for name in wanted if name in self._outcomes})
         known = {**whole.outcomes, **whole.shared}
         sweeps = {one.probe for one in asked if one.is_sweep}
         names = {*vital, *(one.probe for one in asked if not one.is_sweep)}

@@ -176,7 +176,10 @@ class BlackBox:
             evidence,
             memory=self._judged.memory,
             table_growth=self._judged.table_growth,
+            table_falls=self._judged.table_falls,
             still_not_answering=self._judged.still_not_answering,
+            still_down=self._judged.still_down,
+            run_queues=self._judged.run_queues,
         )
 
     def _log(self, due: Due, evidence: Evidence, snapshot: Snapshot | None = None) -> None:

@@ -67,7 +67,7 @@ def walk(health: Health | NotKnown, facts: ServiceFacts, thresholds: Thresholds 
             Step("Health check failing?", "Supervisor issue", "Playbook 1", OF_HEALTH, *_health(health)),
             Step("Error rate high?", "Check error types", "Playbook 2", OF_ERRORS, *_errors(facts, numbers)),
             Step("Latency high?", "Resource or dependency", "Playbook 3", OF_LATENCY, *_latency(facts, numbers)),
-            Step("Receipts missing?", "Firestore issue", "Decision tree", OF_RECEIPTS, *_receipts(facts)),
+            Step("Receipts missing?", "Firestore issue", "Decision tree", OF_RECEIPTS, *receipts_missing(facts)),
         )
     )
 
@@ -101,7 +101,8 @@ def _latency(facts: ServiceFacts, numbers: Thresholds) -> tuple[Answer, str]:
     return Answer.YES if is_high else Answer.NOT_KNOWN, evidence
 
 
-def _receipts(facts: ServiceFacts) -> tuple[Answer, str]:
+def receipts_missing(facts: ServiceFacts) -> tuple[Answer, str]:
+    """Answer the fourth question, with the evidence for it."""
     receipts = facts.receipts
     if not isinstance(receipts, Receipts):
         return Answer.NOT_KNOWN, receipts.why

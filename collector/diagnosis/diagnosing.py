@@ -59,7 +59,7 @@ class NodeDiagnosis:
 
 def diagnose(evidence: Evidence, numbers: Numbers) -> Diagnosis:
     """Hold the playbook against the evidence. Pure."""
-    findings = apply(evidence, numbers.node)
+    findings = apply(evidence, replace(numbers.node, playbook=numbers.playbook))
     measured = Measured(evidence.health, evidence.service.traffic, evidence.service.latency)
     found = [OfFinding(each.seen.severity, each.seen.sentence) for each in findings.found]
     return Diagnosis(
@@ -90,6 +90,10 @@ def numbers_of(settings: Settings) -> Numbers:
             very_long_mailbox=settings.diagnosis_mailbox_messages_high,
             restarts_left=settings.diagnosis_restarts_left,
             soon_seconds=settings.diagnosis_soon_minutes * 60.0,
+            run_queue_per_scheduler=settings.diagnosis_run_queue_length,
+            port_queue_bytes=settings.diagnosis_port_queue_bytes,
+            action_queue_depth=settings.diagnosis_action_queue_depth,
+            governor_messages=settings.diagnosis_governor_messages,
         ),
         Criteria(least_rise_share=settings.diagnosis_rise_share),
     )

@@ -11,17 +11,23 @@ from agent.probes.ets import Tables
 from agent.probes.governor_ages import AgedGovernors
 from agent.probes.ports import Ports
 from agent.probes.processes import Mailboxes, Processes
+from agent.probes.statistics import Statistics
 from agent.probes.supervision_tree import SupervisionTree
 from agent.probes.supervisors import Supervisors
 from agent.probes.system_info import SystemInfo
 from collector.diagnosis.growth import Growth
 from collector.diagnosis.of_settings import KnownLimit
 from collector.diagnosis.service_facts import Health, NotKnown, ServiceFacts
-from collector.diagnosis.severity import Severity
+from collector.diagnosis.severity import Severity, Thresholds
 from collector.diagnosis.what_grows import Holder, WhatGrows
 
 NOT_ASKED: Final = NotKnown("it was not asked")
 _NO_FACTS: Final = ServiceFacts("nowhere", NOT_ASKED, NOT_ASKED, NOT_ASKED, NOT_ASKED)
+
+
+@dataclass(frozen=True, slots=True)
+class NotLetIn(NotKnown):
+    """The node answers, and has no connection with us: a cookie or a certificate is wrong. It may be well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +36,11 @@ class Evidence:
 
     ``contact`` is what the node calls itself, or why it does not answer. ``largest_process`` and ``largest_table`` are
     those that have most of the memory of their kind; None where it is spread, or was not looked at.
-    ``still_not_answering`` are the pids of supervisors that did not answer at two looks some seconds apart.
-    ``table_growth`` is of the rows of those watched tables that are there.
+    ``still_not_answering`` are the pids of supervisors that did not answer at two looks some seconds apart,
+    ``still_down`` the pids of supervisors with the ids of children that were down at both. ``run_queues`` are the
+    lengths of the run queue at several moments, the oldest first.
+    ``table_growth`` is of the rows of those watched tables that are there, ``table_falls`` how often they were fewer
+    than before since they began to grow.
     """
 
     applications: Applications | NotKnown
@@ -46,24 +55,33 @@ class Evidence:
     tables: Tables | NotKnown = NOT_ASKED
     ports: Ports | NotKnown = NOT_ASKED
     governors: AgedGovernors | NotKnown = NOT_ASKED
+    statistics: Statistics | NotKnown = NOT_ASKED
     table_growth: Mapping[str, Growth] = field(default_factory=dict)
+    table_falls: Mapping[str, int] = field(default_factory=dict)
     largest_process: Holder | None = None
     largest_table: Holder | None = None
     still_not_answering: frozenset[str] = frozenset()
+    still_down: frozenset[tuple[str, str]] = frozenset()
+    run_queues: tuple[int, ...] = ()
     health: Health | NotKnown = NOT_ASKED
     service: ServiceFacts = _NO_FACTS
 
 
 @dataclass(frozen=True, slots=True)
 class NodeThresholds:
-    """From which figures on something is found. The playbook has none for these."""
+    """From which figures on something is found. The playbook has none for these, but for its own, ``playbook``."""
 
+    playbook: Thresholds = field(default_factory=Thresholds)
     memory_share: tuple[float, float, float] = (0.80, 0.90, 0.95)  # medium, high, critical
     limit_share: tuple[float, float] = (0.80, 0.95)  # medium, high: of processes, ports and atoms
     long_mailbox: int = 10_000
     very_long_mailbox: int = 100_000
     restarts_left: int = 1
     soon_seconds: float = 1_800.0
+    run_queue_per_scheduler: int = 10
+    port_queue_bytes: int = 16 * 1024 * 1024
+    action_queue_depth: int = 100
+    governor_messages: int = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +108,8 @@ Look = Callable[[Evidence, NodeThresholds], Iterator[Seen]]
 class Rule:
     """One rule: the section of the playbook it is of, its root causes, and the commands for a person, by their names.
 
-    ``needs`` names the fields of `Evidence` without which it says nothing.
+    ``needs`` names the fields of `Evidence`, and of these, without which it says nothing. ``looks_for`` is what it
+    finds, in one sentence; ``numbers`` are the settings that say from which figures on.
     """
 
     name: str
@@ -99,6 +118,8 @@ class Rule:
     commands: tuple[str, ...]
     needs: tuple[str, ...]
     look: Look = field(repr=False)
+    looks_for: str
+    numbers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from collector.diagnosis.findings import Evidence, NodeThresholds, Seen
+from agent.probes.ets import Tables
+from collector.diagnosis.causes import BINARIES, BUFFER, MESSAGES, OF_MEMORY, TABLE_GROWS
+from collector.diagnosis.findings import Evidence, NodeThresholds, Rule, Seen
 from collector.diagnosis.growth import Growth, Pattern, TimeLeft, time_left
 from collector.diagnosis.of_settings import KnownLimit
+from collector.diagnosis.own_steps import collect_garbage, look_at_process, look_at_table
 from collector.diagnosis.severity import Severity
 from collector.diagnosis.what_grows import Part, WhatGrows
 
@@ -22,15 +25,14 @@ _COMMANDS: Final = {
 }
 # The receipt buffer may be rows of a table, or of a process's state.
 _KINDS_OF_CAUSES: Final = {
-    "Receipt buffer not flushing": ("ets", "processes"),
-    "ETS table growing without limit": ("ets",),
-    "Process accumulating messages": ("processes", "binary"),
-    "Binary garbage not collected": ("binary",),
+    BUFFER: ("ets", "processes"),
+    TABLE_GROWS: ("ets",),
+    MESSAGES: ("processes", "binary"),
+    BINARIES: ("binary",),
 }
 
 
-def memory_near_limit(evidence: Evidence, thresholds: NodeThresholds) -> Iterator[Seen]:
-    """See how much of the limit is taken."""
+def _memory_near_limit(evidence: Evidence, thresholds: NodeThresholds) -> Iterator[Seen]:
     limit = evidence.limit
     assert isinstance(limit, KnownLimit)
     medium, high, critical = thresholds.memory_share
@@ -45,15 +47,14 @@ def memory_near_limit(evidence: Evidence, thresholds: NodeThresholds) -> Iterato
     )
 
 
-def memory_grows(evidence: Evidence, thresholds: NodeThresholds) -> Iterator[Seen]:
-    """See whether memory grows, what of it, and for how long there is still some."""
+def _memory_grows(evidence: Evidence, thresholds: NodeThresholds) -> Iterator[Seen]:
     grows = evidence.memory
     assert isinstance(grows, WhatGrows)
     if not grows.total.is_growth:
         return
     left = _time_left(evidence, grows.total)
     growing = [part for part in grows.parts if part.share >= LEAST_SHARE]
-    steps = tuple(command for part in growing for command in _COMMANDS.get(part.kind, ()))
+    steps = tuple(step for part in growing for step in (*_COMMANDS.get(part.kind, ()), *_at_holder(evidence, part)))
     shares = {part.kind: part.share for part in grows.parts}
     causes = {cause: max(shares.get(kind, 0.0) for kind in kinds) for cause, kinds in _KINDS_OF_CAUSES.items()}
     yield Seen(
@@ -97,8 +98,80 @@ def _holders(evidence: Evidence, growing: list[Part]) -> Iterator[str]:
             yield f"{holder.name} has {holder.share:.0%} of {kind}, {holder.memory_bytes // MIB} MiB"
 
 
+def _at_holder(evidence: Evidence, part: Part) -> Iterator[str]:
+    """Look at the one that has most of what grows, and what may be done about it."""
+    if part.kind == "ets" and evidence.largest_table is not None:
+        yield look_at_table(evidence.largest_table.name)
+    if part.kind == "processes" and evidence.largest_process is not None:
+        yield look_at_process(evidence.largest_process.name)
+        yield collect_garbage(evidence.largest_process.name)
+
+
+def _tables_grow(evidence: Evidence, _thresholds: NodeThresholds) -> Iterator[Seen]:
+    for name, growth in evidence.table_growth.items():
+        # One that is kept to a size has fewer rows now and then; it may grow all the same, with what there is to keep.
+        if not growth.is_growth or evidence.table_falls.get(name, 0):
+            continue
+        minutes = growth.since_seconds / 60
+        yield Seen(
+            Severity.MEDIUM if _is_ets_what_grows(evidence) else Severity.LOW,
+            f"{name} has grown by {growth.rise:.0f} rows within {minutes:.0f} min and was never smaller than before: "
+            "what should remove old rows does not",
+            tuple(_about_table(evidence, name)),
+            growth.since_seconds,
+            fits=(TABLE_GROWS,),
+            steps=(look_at_table(name),),
+        )
+
+
+def _is_ets_what_grows(evidence: Evidence) -> bool:
+    grows = evidence.memory
+    return isinstance(grows, WhatGrows) and any(
+        part.kind == "ets" and part.share >= LEAST_SHARE for part in grows.parts
+    )
+
+
+def _about_table(evidence: Evidence, name: str) -> Iterator[str]:
+    if isinstance(evidence.tables, Tables):
+        for watched in evidence.tables.watched:
+            if watched.name == name:
+                yield f"{watched.size} rows, {watched.memory_bytes / MIB:.1f} MiB without large binaries"
+
+
 def _until(left: TimeLeft | None) -> str:
     if left is None:
         return "when a limit is reached is not known"
     latest = "perhaps never" if left.latest is None else f"at the latest in {left.latest / 60:.0f} min"
     return f"the limit is reached in {left.likely / 60:.0f} min at this rate, {latest}"
+
+
+OF_LIMIT: Final = Rule(
+    "memory_near_limit",
+    "Playbook 4",
+    OF_MEMORY,
+    ("memory_trend", "memory_kills", "more_memory"),
+    ("limit",),
+    _memory_near_limit,
+    "Most of the memory limit is taken.",
+    ("diagnosis_memory_share_medium", "diagnosis_memory_share_high", "diagnosis_memory_share_critical"),
+)
+OF_GROWTH: Final = Rule(
+    "memory_grows",
+    "Playbook 4",
+    OF_MEMORY,
+    ("memory_trend", "smaller_buffers"),
+    ("memory",),
+    _memory_grows,
+    "Memory that has risen, gradually or suddenly, within the last hour. High when the limit is reached soon.",
+    ("diagnosis_rise_share", "diagnosis_soon_minutes"),
+)
+OF_TABLES: Final = Rule(
+    "table_grows",
+    "Playbook 4",
+    OF_MEMORY,
+    ("smaller_buffers", "errors", "rollback"),
+    ("memory",),
+    _tables_grow,
+    "A watched table that has grown within the last hour without ever becoming smaller. Low unless memory grows by it.",
+    ("watch_tables", "diagnosis_rise_share"),
+)

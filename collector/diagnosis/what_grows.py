@@ -8,7 +8,7 @@ from statistics import median
 from typing import Final
 
 from collector.diagnosis.growth import CRITERIA, Criteria, Growth, growth
-from collector.trend import MEMORY_KINDS, Window, memory_of, present_life, table_of
+from collector.trend import MEMORY_KINDS, Window, change, memory_of, present_life, table_of
 
 PARTS: Final = ("processes", "ets", "binary", "code", "atom")
 OTHER: Final = "other"  # what of `system` is none of these, as `beamwarden memory` calls it
@@ -83,6 +83,14 @@ def table_growth(
         for value, count in zip(present_life(window, values), present_life(window, counts), strict=True)
     ]
     return growth(there, window.interval_seconds, criteria) if any(value is not None for value in there) else None
+
+
+def table_falls(window: Window, name: str, since_seconds: float) -> int:
+    """Count how often, within the last so many seconds, a watched table had fewer rows than at the point before."""
+    values = window.values.get(table_of(name, "size"), ())
+    last = 1 + round(since_seconds / window.interval_seconds)
+    known = change(present_life(window, values)[-last:], window.interval_seconds)
+    return 0 if known is None else known.falls
 
 
 def holder(largest: Sequence[tuple[str, int]], all_bytes: int, most: float = MOST) -> Holder | None:

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from agent.probes.applications import Application, Applications, ApplicationState
+from agent.probes.governor_ages import AgedGovernors
+from agent.probes.governors import Governors, Sightings
+from agent.probes.ports import Ports
 from agent.probes.processes import Mailboxes, Queues
 from agent.probes.supervision_tree import SupervisionTree
 from agent.probes.supervisors import Supervisors
@@ -20,13 +23,16 @@ from tests.collector_results import AnsweringNode
 from tests.command_line import Run
 
 NOBODY_WAITS = Mailboxes(Queues(10, 0, 0, {}), ())
+NO_GOVERNORS = AgedGovernors(Governors((), 0, 0, (), (), 60.0), Sightings(), 0.0)
 DOWN = Applications((Application("tai_autonomics", "1", "", ApplicationState.NOT_RUNNING, None, None),))
 
 
 def node(applications: Applications) -> AnsweringNode:
     return AnsweringNode(
         applications=answered(applications),
+        governors=answered(NO_GOVERNORS),
         mailboxes=answered(NOBODY_WAITS),
+        ports=answered(Ports(0, 65_536, 0, (), ())),
         supervision_tree=answered(SupervisionTree(())),
         supervisors=answered(Supervisors(())),
     )

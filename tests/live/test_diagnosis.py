@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,11 @@ from typing import Any
 import pytest
 
 from agent import Session
+from agent.terms import Atom
 from erlang_fixtures.beam import Beam
 from tests.collector.diagnosis.tai_service import TaiService, tai_service
 from tests.live.illnesses import ill
-from tests.live.nodes import join
+from tests.live.nodes import ask, join
 from tests.live.test_service import PROGRAM
 
 pytestmark = pytest.mark.live
@@ -79,3 +81,32 @@ async def test_a_node_with_a_wrong_cookie_is_told_and_the_service_is_diagnosed(
     assert status == 12
     assert answer["branch"] == "Error rate high?"
     assert "does not accept our cookie" in answer["left_out"][0]
+    assert {finding["rule"]: finding["severity"] for finding in answer["findings"]}["node_lost"] == "low"
+
+
+async def test_a_node_that_has_ended_is_lost_and_critical_as_its_service_is_gone_too(
+    erl: Path, tai: TaiService
+) -> None:
+    tai.health = (503, b'{"status":"unavailable"}')
+    with Beam(erl) as gone:
+        gone.stop()
+        status, answer = await diagnose(gone, tai)
+    assert (status, answer["findings"][0]["rule"], answer["findings"][0]["severity"]) == (11, "node_lost", "critical")
+
+
+async def test_a_child_that_is_down_is_started_by_the_step_that_is_told(
+    beam: Beam, tai: TaiService, session: Session
+) -> None:
+    parent, child = Atom("observability_sup"), Atom("metrics_collector")
+    assert await ask(session, "supervisor:terminate_child", parent, child) == Atom("ok")
+    try:
+        _, answer = await diagnose(beam, tai)
+        (finding,) = answer["findings"]
+        assert finding["rule"] == "child_down"
+        words = shlex.split(finding["steps"][-1])[1:]
+        where = ("--node", beam.target, "--cookie-file", str(beam.cookie_file), "--service-url", "none")
+        process = await asyncio.create_subprocess_exec(PROGRAM, *words, *where, stdout=subprocess.PIPE, cwd="/")
+        output, _ = await asyncio.wait_for(process.communicate(), 60)
+        assert (process.returncode, b"metrics_collector" in output) == (0, True)
+    finally:
+        await ask(session, "supervisor:restart_child", parent, child)

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import pytest
 
 from agent import Session
-from agent.probes import applications, memory_limit, processes, supervision_tree, supervisors, system_info
-from agent.supervision import Status
 from agent.terms import Atom
-from collector.diagnosis.findings import Evidence
-from collector.diagnosis.growth import Growth, Pattern
-from collector.diagnosis.of_settings import limit_of
-from collector.diagnosis.rules import apply
-from collector.diagnosis.what_grows import WhatGrows
-from collector.settings import Settings
 from erlang_fixtures.beam import Beam
+from tests.live.findings import found
 from tests.live.illnesses import ill
-from tests.live.nodes import SECONDS, ask, join, until_answer
+from tests.live.nodes import ask, join, until_answer
 
 pytestmark = pytest.mark.live
-
-STEADY = WhatGrows(Growth(Pattern.STEADY, 360, 3_590.0), ())
 
 
 @pytest.fixture
@@ -30,28 +21,6 @@ async def session(beam: Beam) -> AsyncIterator[Session]:
     session = await join(beam)
     yield session
     session.close()
-
-
-async def evidence(session: Session, extra_roots: Sequence[str] = ()) -> Evidence:
-    """All that the rules need, from two looks at the supervisors."""
-    first = await supervision_tree.ask(session, SECONDS, extra_roots=extra_roots)
-    return Evidence(
-        applications=await applications.ask(session, SECONDS),
-        supervisors=await supervisors.ask(["tai_autonomics_sup", "governance_sup"], session, SECONDS),
-        tree=await supervision_tree.ask(session, SECONDS, extra_roots=extra_roots),
-        mailboxes=await processes.ask_mailboxes(session, SECONDS),
-        system=await system_info.ask(session, SECONDS),
-        memory=STEADY,  # which the trend tells, and no probe
-        limit=limit_of(Settings(), await memory_limit.ask(session, SECONDS)),
-        still_not_answering=frozenset(one.pid for one in first.supervisors() if one.status is Status.NOT_ANSWERING),
-    )
-
-
-async def found(session: Session, *extra_roots: str) -> list[str]:
-    """The rules that found something, each with what it says."""
-    answer = apply(await evidence(session, extra_roots))
-    assert answer.not_known == ()
-    return [f"{each.rule.name}: {each.seen.sentence}" for each in answer.found]
 
 
 async def test_a_node_that_is_well_has_no_finding_while_it_is_at_work(session: Session) -> None:

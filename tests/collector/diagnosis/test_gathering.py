@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
-from agent.errors import DeadlineExceeded
+from agent.errors import DeadlineExceeded, WrongCookie
 from agent.probes.applications import Applications
 from agent.probes.processes import Mailboxes
 from collector.diagnosis import gathering
+from collector.diagnosis.findings import NotLetIn
 from collector.diagnosis.gathering import gather
 from collector.diagnosis.growth import Pattern
 from collector.diagnosis.of_settings import KnownLimit
@@ -19,8 +21,8 @@ from collector.freshness import Asker
 from collector.question import Question
 from collector.settings import Settings
 from collector.snapshot import Snapshot, TooSoon
-from collector.trend import Point, Trend, all_series, memory_of, table_of
-from tests.collector_fakes import NODE, FakeNode, answered, failed, watch
+from collector.trend import RUN_QUEUE, Point, Trend, all_series, memory_of, table_of
+from tests.collector_fakes import NODE, STATISTICS, FakeNode, answered, failed, watch
 from tests.collector_results import APPLICATIONS_FOUND, MAILBOXES_FOUND, TABLES_FOUND, AnsweringNode
 
 SETTINGS = Settings(watch_tables=("receipt_ledger",))
@@ -56,6 +58,7 @@ async def test_each_answer_becomes_the_part_of_the_evidence_that_it_is() -> None
     assert isinstance(evidence.memory, WhatGrows)
     assert evidence.memory.total.pattern is Pattern.STEADY
     assert evidence.table_growth["receipt_ledger"].pattern is Pattern.GRADUAL
+    assert evidence.table_falls == {"receipt_ledger": 0}
     missing = [name for name in evidence.__slots__ if isinstance(getattr(evidence, name), NotKnown)]
     assert missing == ["health"]  # which is the service's
 
@@ -112,9 +115,25 @@ async def test_what_a_person_may_not_ask_anew_yet_is_what_is_known_already() -> 
     assert isinstance(evidence.mailboxes, Mailboxes)
 
 
-async def test_a_supervisor_that_does_not_answer_is_looked_at_again_and_no_other_is() -> None:
-    node = AnsweringNode()  # whose quota_sla_sup does not answer
+async def test_supervisors_that_are_silent_or_have_a_child_down_are_looked_at_again_and_no_other_is() -> None:
+    node = AnsweringNode()  # whose quota_sla_sup does not answer, and whose billing_sup has a child that is down
     evidence = (await gather(node, SETTINGS, None, deadline_seconds=gathering.SECOND_LOOK_SECONDS + 0.1)).evidence
     again = [question.arguments for question, _ in node.asked if question.probe == "supervisor"]
-    assert again == ["<0.104.0>"]
+    assert again == ["<0.104.0>", "<0.102.0>"]
     assert evidence.still_not_answering == frozenset()  # the second look found another one, which runs
+    assert {supervisor for supervisor, _ in evidence.still_down} == {"<0.102.0>"}
+
+
+async def test_a_busy_node_s_run_queue_is_looked_at_again_and_the_trend_s_last_are_told_first() -> None:
+    busy = replace(STATISTICS, run_queue_length=90)
+    kept = Trend(10.0, all_series(()))
+    for number, length in enumerate((7, 8, 9, 10)):
+        kept.record(Point(7, {RUN_QUEUE: length}), number * 10.0)
+    evidence = (await gather(AnsweringNode(statistics=answered(busy)), SETTINGS, kept.window())).evidence
+    assert evidence.run_queues == (8, 9, 10, 90, 90)
+
+
+async def test_that_the_node_does_not_let_us_in_is_not_that_it_is_lost() -> None:
+    node = FakeNode()
+    node.disconnect(WrongCookie("tai@127.0.0.1 does not accept our cookie"))
+    assert isinstance((await gather(watch(node), SETTINGS, None)).evidence.contact, NotLetIn)

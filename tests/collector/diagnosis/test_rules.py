@@ -4,66 +4,34 @@ from dataclasses import fields, replace
 
 import pytest
 
-from agent.probes.applications import Application, Applications, ApplicationState
-from agent.probes.processes import Mailboxes, ProcessRow, Queues
-from agent.probes.supervision_tree import Root, SupervisionTree
+from agent.probes.applications import Applications, ApplicationState
 from agent.probes.supervisors import Supervisor as Expected
 from agent.probes.supervisors import Supervisors
-from agent.probes.system_info import SystemInfo
-from agent.supervision import Status, Supervisor
+from agent.supervision import ChildState, Status
 from collector.diagnosis.commands import BY_NAME
-from collector.diagnosis.findings import Evidence, Seen
+from collector.diagnosis.findings import Evidence
 from collector.diagnosis.growth import Growth, Pattern
 from collector.diagnosis.of_settings import KnownLimit
 from collector.diagnosis.ranks import Slope
 from collector.diagnosis.rules import RULES, apply
-from collector.diagnosis.service_facts import NotKnown
+from collector.diagnosis.service_facts import ServiceFacts
 from collector.diagnosis.severity import Severity
 from collector.diagnosis.what_grows import Holder, Part, WhatGrows
-
-MIB = 1024 * 1024
-STEADY = Growth(Pattern.STEADY, 360, 3_590.0)
-NOBODY = NotKnown("the node does not answer")
-
-
-def application(name: str, state: ApplicationState = ApplicationState.RUNNING) -> Application:
-    return Application(name, "1", "", state, None, None)
-
-
-def row(messages: int, name: str | None = "receipt_store") -> ProcessRow:
-    return ProcessRow(
-        "<0.123.0>", name, "tai:init/1", "<0.9.0>", "a_sup", "gen_server:loop/7", "waiting", 1, 1, messages
-    )
-
-
-def mailboxes(*rows: ProcessRow) -> Mailboxes:
-    return Mailboxes(Queues(100, 0, 0, {}), rows)
-
-
-def tree(*supervisors: Supervisor) -> SupervisionTree:
-    return SupervisionTree(tuple(Root("tai_autonomics", None, one) for one in supervisors))
-
-
-def supervisor(**changes: object) -> Supervisor:
-    well = Supervisor("<0.5.0>", "governance_sup", Status.RUNNING, intensity=5, period_seconds=60, restarts=0)
-    return replace(well, **changes)  # type: ignore[arg-type]  # a test's own
-
-
-SYSTEM = SystemInfo(**{field.name: None for field in fields(SystemInfo)})
-WELL = Evidence(
-    applications=Applications((application("tai_autonomics"), application("mnesia", ApplicationState.NOT_RUNNING))),
-    supervisors=Supervisors((Expected("governance_sup", "<0.5.0>"),)),
-    tree=tree(supervisor(), supervisor(intensity=0)),
-    mailboxes=mailboxes(row(12)),
-    system=replace(SYSTEM, processes=700, process_limit=1_000),
-    memory=WhatGrows(STEADY, ()),
-    limit=KnownLimit(512 * MIB, "cgroup v2", 300 * MIB),
+from collector.settings import Settings
+from tests.collector.diagnosis.well import (
+    MIB,
+    NOBODY,
+    STEADY,
+    SYSTEM,
+    WELL,
+    application,
+    child,
+    found,
+    mailboxes,
+    row,
+    supervisor,
+    tree,
 )
-
-
-def found(**ill: object) -> list[tuple[str, Seen]]:
-    evidence = replace(WELL, **ill)  # type: ignore[arg-type]  # a test's own
-    return [(finding.rule.name, finding.seen) for finding in apply(evidence).found]
 
 
 def test_a_node_that_is_well_has_no_finding_and_nothing_that_is_not_known() -> None:
@@ -72,9 +40,12 @@ def test_a_node_that_is_well_has_no_finding_and_nothing_that_is_not_known() -> N
 
 
 def test_a_rule_that_lacks_what_it_needs_says_why_and_finds_nothing() -> None:
-    answer = apply(Evidence(NOBODY, NOBODY, NOBODY, NOBODY, NOBODY, NOBODY, NOBODY))
+    nobody = {field.name: NOBODY for field in fields(Evidence) if "NotKnown" in str(field.type)}
+    silent = ServiceFacts("nowhere", NOBODY, NOBODY, NOBODY, NOBODY)
+    answer = apply(Evidence(**{**nobody, "contact": "tai@127.0.0.1"}, service=silent))  # type: ignore[arg-type]
     assert answer.found == ()
-    assert [(rule.name, why) for rule, why in answer.not_known] == [(rule.name, NOBODY.why) for rule in RULES]
+    with_needs = [rule for rule in RULES if rule.needs]
+    assert [(rule.name, why) for rule, why in answer.not_known] == [(rule.name, NOBODY.why) for rule in with_needs]
 
 
 def test_an_application_of_the_service_that_does_not_run_is_critical() -> None:
@@ -147,7 +118,7 @@ def test_memory_that_grows_is_told_with_what_grows_and_until_when() -> None:
     assert seen.sentence == "memory grows gradually, by 120 MiB within 60 min: mostly ets (95%)"
     assert "receipt_ledger has 80% of ets, 100 MiB" in seen.evidence
     assert seen.evidence[-1] == "the limit is reached in 106 min at this rate, at the latest in 212 min"
-    assert seen.steps == ("beamwarden ets --sort memory",)
+    assert seen.steps == ("beamwarden ets --sort memory", "beamwarden table receipt_ledger")
 
 
 def test_the_playbook_s_causes_that_the_evidence_speaks_for_and_rules_out_are_told() -> None:
@@ -180,8 +151,101 @@ def test_the_worst_is_the_first() -> None:
 def test_a_rule_names_commands_and_evidence_that_exist(rule: object) -> None:
     one = next(each for each in RULES if each is rule)
     assert set(one.commands) <= set(BY_NAME)
-    assert set(one.needs) <= {field.name for field in fields(Evidence)}
+    of_service = {f"service.{field.name}" for field in fields(ServiceFacts)}
+    assert one.looks_for.endswith(".")
+    assert set(one.numbers) <= set(Settings.model_fields)
+    assert set(one.needs) <= {field.name for field in fields(Evidence)} | of_service
 
 
 def test_the_names_of_the_rules_are_different() -> None:
     assert len({rule.name for rule in RULES}) == len(RULES)
+
+
+GOVERNANCE_DOWN = supervisor(
+    pid="<0.4.0>", name="tai_autonomics_sup", children=(child("governance_sup", None, type="supervisor"),)
+)
+
+
+def test_a_supervisor_that_is_missing_is_started_where_the_tree_has_its_place() -> None:
+    ((rule, seen),) = found(
+        supervisors=Supervisors((Expected("governance_sup", None),)),
+        tree=tree(GOVERNANCE_DOWN),
+        still_down=frozenset({("<0.4.0>", "governance_sup")}),
+    )
+    assert rule == "supervisor_missing"
+    assert seen.steps[-1] == "beamwarden restart governance_sup --under tai_autonomics_sup --dry-run"
+
+
+def test_no_start_is_told_where_nobody_knows_the_place() -> None:
+    ((_, seen),) = found(supervisors=Supervisors((Expected("governance_sup", None),)), tree=tree())
+    assert seen.steps == ("beamwarden supervisors",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "severity"),
+    [
+        ({}, Severity.MEDIUM),
+        ({"type": "supervisor"}, Severity.HIGH),
+        ({"state": ChildState.RESTARTING, "restart": "transient"}, Severity.HIGH),
+        ({"state": ChildState.TERMINATED}, Severity.HIGH),
+        ({"restart": "transient"}, None),  # it may have done its work
+        ({"restart": "temporary"}, None),
+    ],
+)
+def test_a_child_that_is_down_at_both_looks_is_found(changes: dict[str, object], severity: Severity | None) -> None:
+    down = supervisor(children=(child("receipt_store", None, **changes),))
+    seen = found(tree=tree(down), still_down=frozenset({("<0.5.0>", "receipt_store")}))
+    assert [each.severity for _, each in seen] == ([] if severity is None else [severity])
+
+
+def test_a_child_that_is_down_at_one_look_only_is_not_found() -> None:
+    assert found(tree=tree(supervisor(children=(child("receipt_store", None),)))) == []
+
+
+def test_a_long_mailbox_s_process_is_restarted_where_it_is_a_child() -> None:
+    parent = supervisor(children=(child("receipt_store", "<0.123.0>"),))
+    ((_, seen),) = found(mailboxes=mailboxes(row(50_000)), tree=tree(parent))
+    assert seen.steps[-1] == "beamwarden restart receipt_store --under governance_sup --dry-run"
+
+
+@pytest.mark.parametrize(
+    ("parents", "own"),
+    [
+        ({}, {"restart": "temporary"}),
+        ({"strategy": "simple_one_for_one"}, {}),
+        ({"kind": None}, {}),
+        ({"status": Status.SUSPENDED}, {}),
+        ({"restarts": 5}, {}),
+    ],
+)
+def test_what_a_guard_would_refuse_is_no_next_step(parents: dict[str, object], own: dict[str, object]) -> None:
+    parent = supervisor(children=(child("receipt_store", "<0.123.0>", **own),), **parents)
+    steps = dict(found(mailboxes=mailboxes(row(50_000)), tree=tree(parent)))["mailbox_long"].steps
+    assert steps == ("beamwarden process receipt_store",)
+
+
+def test_one_of_several_children_with_the_same_printed_id_is_restarted_by_its_pid() -> None:
+    parent = supervisor(children=(child("store", "<0.123.0>"), child("store", "<0.124.0>")))
+    ((_, seen),) = found(mailboxes=mailboxes(row(50_000)), tree=tree(parent))
+    assert seen.steps[-1] == "beamwarden restart '<0.123.0>' --under governance_sup --dry-run"
+
+
+def test_a_process_of_otp_s_own_is_not_restarted() -> None:
+    parent = supervisor(children=(child("logger", "<0.123.0>"),))
+    of_kernel = replace(tree(parent), roots=(replace(tree(parent).roots[0], application="kernel"),))
+    ((_, seen),) = found(mailboxes=mailboxes(row(50_000)), tree=of_kernel)
+    assert seen.steps == ("beamwarden process receipt_store",)
+
+
+@pytest.mark.parametrize(
+    ("memory", "falls", "severity"),
+    [
+        (WhatGrows(STEADY, ()), 0, Severity.LOW),
+        (growing(), 0, Severity.MEDIUM),
+        (growing(), 1, None),
+    ],
+)
+def test_a_watched_table_that_only_grows_is_found(memory: WhatGrows, falls: int, severity: Severity | None) -> None:
+    rows = Growth(Pattern.GRADUAL, 360, 3_590.0, 60_000.0, 3_590.0)
+    seen = dict(found(memory=memory, table_growth={"receipt_ledger": rows}, table_falls={"receipt_ledger": falls}))
+    assert (seen["table_grows"].severity if "table_grows" in seen else None) == severity
