@@ -69,6 +69,6 @@ OF_GOVERNORS: Final = Rule(
     ("timeout_errors", "service_errors"),
     ("governors",),
     _governors_behind,
-    "A governor for which messages wait, fewer than make any mailbox a finding.",
+    "A governor for which messages wait, though fewer than `mailbox_long` finds.",
     ("governor_supervisors", "diagnosis_governor_messages"),
 )

@@ -5,10 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+from collector.diagnosis.commands import BY_NAME
+from collector.diagnosis.shell_commands import Place, fill
 from collector.restarts.models import RestartAnswer, RestartState, Verdict
 
-# The playbook's Full Rollback. PREV_REVISION is for a person to fill in: nobody here knows which one was good.
-ROLLBACK = "gcloud run services update-traffic tai-autonomics --to-revisions PREV_REVISION=100"
+# The last line of the playbook's Full Rollback. The journal, which this is told from, knows of no place; and which
+# revision was good nobody here knows.
+ROLLBACK = fill(BY_NAME["rollback"], Place())[-1]
 
 _HEADLINES = {
     RestartState.RUNNING: "{} UNDER WAY",

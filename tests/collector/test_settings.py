@@ -139,6 +139,10 @@ KINDS = {
     "diagnosis_restarts_left": Kind("2", "3", "0", 2, 3, 0),
     "diagnosis_soon_minutes": Kind("10", "20", "40", 10.0, 20.0, 40.0),
     "diagnosis_rise_share": Kind("0.1", "0.2", "0.3", 0.1, 0.2, 0.3),
+    "diagnosis_run_queue_length": Kind("5", "6", "7", 5, 6, 7),
+    "diagnosis_port_queue_bytes": Kind("1000", "2000", "3000", 1_000, 2_000, 3_000),
+    "diagnosis_action_queue_depth": Kind("50", "60", "70", 50, 60, 70),
+    "diagnosis_governor_messages": Kind("500", "600", "700", 500, 600, 700),
 }
 
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agent import Session
 from agent.expression import Expression
-from agent.probes import ports
+from agent.probes import ets, ports
 from agent.terms import Atom, Map, Term
+from collector.diagnosis.findings import Evidence
 from collector.diagnosis.rules import apply
+from collector.diagnosis.what_grows import table_falls, table_growth
+from collector.trend import Point, Trend, all_series, table_of
 from erlang_fixtures.beam import Beam
+from tests.collector.diagnosis.well import told
 from tests.live.findings import evidence, found
 from tests.live.illnesses import ill
 from tests.live.nodes import SECONDS, ask, join, number
@@ -86,6 +91,31 @@ async def test_a_governor_that_is_stuck_is_found_before_its_mailbox_is_anybody_s
     async with ill(session, "ill_stuck_governor", messages=2_000, under=Atom("billing_sup")):
         (only,) = await found(session)
     assert only.startswith("governor_behind: 2000 messages wait for the governor {stuck_governor,")
+
+
+async def test_a_watched_table_that_only_grows_is_found_and_one_that_is_kept_to_a_size_is_not(session: Session) -> None:
+    watched = ("growing_table",)
+    only_grows, is_kept = (Trend(10.0, all_series(watched)) for _ in range(2))
+    async with ill(session, "ill_ets_growth", rows=1_000):
+        for number in range(40):  # real figures of the table; only their times are made up
+            (table,) = (await ets.ask(watched, session, SECONDS)).watched
+            values = {table_of(table.name, "count"): table.count, table_of(table.name, "size"): table.size}
+            only_grows.record(Point(1, values), number * 10.0)
+            kept = values | {table_of(table.name, "size"): table.size - (500 if number % 10 == 9 else 0)}
+            is_kept.record(Point(1, kept), number * 10.0)
+            await ask(session, "ill_ets_growth:grow", 100)
+        evident = await evidence(session)
+    assert [rule for rule, _ in of_tables(evident, only_grows)] == ["table_grows"]
+    assert of_tables(evident, is_kept) == []
+
+
+def of_tables(evident: Evidence, trend: Trend) -> list[tuple[str, str]]:
+    """What is found with a trend of that one table."""
+    grown = table_growth(trend.window(), "growing_table", "size")
+    assert grown is not None
+    falls = {"growing_table": table_falls(trend.window(), "growing_table", grown.since_seconds)}
+    evident = replace(evident, table_growth={"growing_table": grown}, table_falls=falls)
+    return [(each.rule.name, told(each.seen).sentence) for each in apply(evident).found]
 
 
 async def test_a_socket_that_nobody_reads_from_is_found(session: Session) -> None:

@@ -15,7 +15,8 @@ class TaiService(ThreadingHTTPServer):
     """The service; what it says can be changed at any time.
 
     ``asked`` has the paths in the order that they were asked for. ``server_errors`` is the share of requests that it
-    answered with 503.
+    answered with 503, ``other_errors`` are the shares of other statuses. ``slow`` is the share of requests that took
+    between one and five seconds, ``waiting`` how many actions wait.
     """
 
     daemon_threads = True
@@ -24,6 +25,9 @@ class TaiService(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.health = OK
         self.server_errors = 0.0
+        self.other_errors: dict[int, float] = {}
+        self.slow = 0.0
+        self.waiting = 0
         super().__init__(("127.0.0.1", 0), _Answers)
 
     @property
@@ -35,15 +39,18 @@ class TaiService(ThreadingHTTPServer):
         """What it has counted so far."""
         requests = self.asked.count("/metrics") * REQUESTS_BETWEEN_LOOKS
         failed = round(requests * self.server_errors)
+        others = {status: round(requests * share) for status, share in self.other_errors.items()}
         return "\n".join(
             (
-                f'tai_http_requests_total{{status="200"}} {requests - failed}',
+                f'tai_http_requests_total{{status="200"}} {requests - failed - sum(others.values())}',
                 f'tai_http_requests_total{{status="503"}} {failed}',
-                f'tai_http_request_duration_seconds_bucket{{le="0.1"}} {requests}',
+                *(f'tai_http_requests_total{{status="{status}"}} {count}' for status, count in others.items()),
+                f'tai_http_request_duration_seconds_bucket{{le="1"}} {round(requests * (1 - self.slow))}',
+                f'tai_http_request_duration_seconds_bucket{{le="5"}} {requests}',
                 f'tai_http_request_duration_seconds_bucket{{le="+Inf"}} {requests}',
                 f"tai_receipts_emitted_total {requests}",
                 f"tai_receipt_storage_duration_ms_count {requests}",
-                'tai_action_queue_depth{pool_id="a"} 0',
+                f'tai_action_queue_depth{{pool_id="a"}} {self.waiting}',
                 "",
             )
         ).encode()

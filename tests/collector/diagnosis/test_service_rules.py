@@ -9,8 +9,10 @@ import pytest
 from collector.diagnosis.findings import NodeThresholds
 from collector.diagnosis.of_settings import KnownLimit
 from collector.diagnosis.rules import RULES, apply
+from collector.diagnosis.service import Service, ask
 from collector.diagnosis.service_facts import Latency, NotKnown, QueueDepth, Receipts
 from collector.diagnosis.severity import Severity, Thresholds
+from tests.collector.diagnosis.tai_service import TaiService, tai_service
 from tests.collector.diagnosis.well import MIB, WELL, facts, found, found_in, mailboxes, row, traffic
 
 
@@ -138,3 +140,38 @@ def test_the_commands_are_those_of_the_playbook_s_sections() -> None:
     assert commands["validation_errors"][0] == "validation_errors"
     assert commands["business_logic_errors"][0] == "business_errors"
     assert commands["timeout_errors"][0] == "timeout_errors"
+
+
+async def found_at(tai: TaiService) -> dict[str, Severity]:
+    """What is found of a service that answers over HTTP, each with how severe it is."""
+    report = await ask(Service(tai.url, window_seconds=0.01), no_token)
+    seen = found(health=report.health, service=report.facts)
+    return {rule: each.severity for rule, each in seen}
+
+
+async def no_token() -> str | None:
+    return None
+
+
+async def test_a_real_service_that_is_well_has_no_finding() -> None:
+    with tai_service() as tai:
+        assert await found_at(tai) == {}
+
+
+async def test_the_errors_of_a_real_service_are_found_by_category() -> None:
+    with tai_service() as tai:
+        tai.server_errors = 0.6
+        tai.other_errors = {400: 0.1, 422: 0.02, 500: 0.02, 504: 0.002}
+        assert await found_at(tai) == {
+            "service_errors": Severity.CRITICAL,
+            "other_server_errors": Severity.HIGH,
+            "timeout_errors": Severity.MEDIUM,
+            "business_logic_errors": Severity.MEDIUM,
+            "validation_errors": Severity.MEDIUM,
+        }
+
+
+async def test_a_real_service_that_is_slow_as_actions_wait_is_found() -> None:
+    with tai_service() as tai:
+        tai.slow, tai.waiting = 0.1, 500
+        assert await found_at(tai) == {"action_queue_overflow": Severity.MEDIUM, "latency_high": Severity.MEDIUM}

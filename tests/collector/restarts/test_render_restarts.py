@@ -157,7 +157,8 @@ def test_one_that_failed_says_that_the_child_is_down_first_and_what_to_do() -> N
         "/health before: 503 supervisor governance_sup not running",
         "/health after: 200 ok",
         "try again: beamwarden restart governance_sup --under tai_autonomics_sup",
-        "or roll back: gcloud run services update-traffic tai-autonomics --to-revisions PREV_REVISION=100",
+        "or roll back: gcloud run services update-traffic SERVICE --region=REGION --project=PROJECT_ID "
+        "--to-revisions=PREVIOUS_REVISION=100",
         TAIL,
     ]
 
