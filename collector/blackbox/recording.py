@@ -44,7 +44,7 @@ from collector.watched import WatchedNode
 CLOSE_SECONDS: Final = 5.0
 NEAR_SECONDS: Final = 1.0
 NEAR_SHARE: Final = 0.7  # of the memory limit
-WIDE_SECONDS: Final = 15.0
+WIDE_SECONDS: Final = 10.0
 CONNECTION_SECONDS: Final = 0.5
 WIDE_DEADLINE_SECONDS: Final = 5.0
 HURRY_SECONDS: Final = 1.5  # for all of it, when memory runs out: a line that is never written tells nothing
@@ -91,8 +91,8 @@ class BlackBox:
 
     def write_last_words(self) -> None:
         """Write a line now, of what is known: we are told to end. Nobody is asked anything."""
-        if self._known is None:
-            return
+        if self._known is None or self._known.peer is None:
+            return  # it was never there
         now = self._clock()
         unwritten = [reason for due in self._being_written for reason in due.reasons]
         told_to_end = Reason(Kind.SIGTERM, "the collector was told to end (SIGTERM)", now)

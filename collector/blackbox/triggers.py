@@ -165,8 +165,9 @@ def _tell(state: State, now: float) -> tuple[State, Due | None]:
     reasons = untold(state)
     if not reasons:
         return state, None
-    of_memory = state.of_memory.take(now) if any(each.kind is Kind.MEMORY for each in reasons) else None
-    of_all_else = None if of_memory is not None else state.of_all_else.take(now)
+    kinds = {each.kind for each in reasons}
+    of_memory = state.of_memory.take(now) if Kind.MEMORY in kinds else None
+    of_all_else = state.of_all_else.take(now) if of_memory is None and kinds != {Kind.MEMORY} else None
     if of_memory is None and of_all_else is None:
         return state, None
     told = {key: replace(held, is_told=True) for key, held in state.conditions.items()}
