@@ -37,6 +37,9 @@ def bounded(facts: Mapping[str, object], max_bytes: int = MAX_LINE_BYTES) -> dic
     Rows of lists are dropped from the end; ``left_out`` says of which and how many.
     """
     line = {name: _tame(value) for name, value in facts.items()}
+    too_long = [name for name, value in line.items() if not isinstance(value, list) and _size(value) > max_bytes // 4]
+    for name in too_long:  # rows are what is long: the rest is worth more than one other thing of this size
+        del line[name]
     dropped = {
         name: len(value) - MAX_ROWS
         for name, value in facts.items()
@@ -55,9 +58,13 @@ def bounded(facts: Mapping[str, object], max_bytes: int = MAX_LINE_BYTES) -> dic
         whole = line[name]
         assert isinstance(whole, list)
         line[name] = whole[: len(sizes)]
-    if dropped:
+    told = [*too_long, *(f"{count} of {name}" for name, count in dropped.items())]
+    while size_bytes > max_bytes:
+        longest = max(line, key=lambda name: _size(line[name]))
+        size_bytes -= _size(line.pop(longest))
+        told.append(longest)
+    if told:
         before = line.get("left_out")
-        told = [f"{count} of {name}" for name, count in dropped.items()]
         line["left_out"] = [*(before if isinstance(before, list) else []), *told]
     return line
 

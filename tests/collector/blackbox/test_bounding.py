@@ -42,6 +42,7 @@ def written(line: dict[str, object]) -> bytes:
     return stream.getvalue()
 
 
+@settings(QUICK, max_examples=60)
 @given(
     st.dictionaries(LISTS, ROWS), st.dictionaries(st.sampled_from(["erlang_node", "node_lost", "instance_id"]), VALUES)
 )
@@ -77,6 +78,14 @@ def test_thousands_of_rows_are_told_of() -> None:
     line = bounded({"supervisors": ["s"] * 5_000})
     assert line["supervisors"] == ["s"] * MAX_ROWS
     assert line["left_out"] == [f"{5_000 - MAX_ROWS} of supervisors"]
+
+
+def test_a_field_that_is_as_long_as_a_line_is_left_out_and_the_others_stay() -> None:
+    many = {f"{number}": {f"{inner}": "x" * 300 for inner in range(60)} for number in range(10)}
+    line = bounded({"erlang_node": "a@b", "growth": many, "reasons": ["memory"]})
+    assert (line["erlang_node"], line["reasons"]) == ("a@b", ["memory"])
+    assert "growth" not in line
+    assert "growth" in str(line["left_out"])
 
 
 def test_what_fits_is_left_as_it_is() -> None:
