@@ -10,6 +10,8 @@ READY := .venv/ready$(if $(filter no,$(BEAMWARDEN_SETUP_ERLANG)),-without-erlang
 # Each worker starts Erlang nodes, so a large machine does not get one for every core.
 WORKERS ?= auto
 PYTEST = $(BIN)/pytest --quiet --numprocesses=$(WORKERS) --maxprocesses=4 --dist=loadfile
+# Some images of Python set it: then every start of the program would compile it anew.
+unexport PYTHONDONTWRITEBYTECODE
 LISTEN ?= 127.0.0.1:9750
 SECONDS ?= 60
 
@@ -35,14 +37,14 @@ types: $(READY) ## mypy, strict
 	@$(BIN)/mypy
 
 # --dist loadfile keeps a test file on one worker: the node that a file's fixture starts is started once.
-pytest: $(READY) ## The test suite, with branch coverage of agent/, which must reach 95 %
+pytest: $(READY) ## The test suite, with branch coverage of agent/ by its own tests, which must reach 95 %
 	@$(PYTEST) --cov=agent --cov-report=term
 	@printf 'Coverage of agent/ in percent, of 95 needed: '
 	@$(BIN)/coverage report --include='agent/*' --format=total --fail-under=95
 
-# Live tests run the same lines as others do, and take up to three times as long when these are measured.
+# To measure which lines run makes a test take up to three times as long: hence not always, see tests/conftest.py.
 coverage: $(READY) ## Branch coverage of all the code by all tests but the slow ones, those on real nodes too
-	@MEASURE_LIVE=yes $(PYTEST) --cov --cov-report=term
+	@MEASURE_ALL=yes $(PYTEST) --cov --cov-report=term
 
 fuzz: $(READY) ## Throw bytes at what reads a peer's bytes (SECONDS for each harness)
 	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from collections.abc import Iterator
@@ -12,9 +11,7 @@ import pytest
 
 from erlang_fixtures.beam import Beam, build_fixtures, otp25, otp28
 
-# To measure which lines run makes a test take up to three times as long, and other tests run these lines too: here it
-# is done for `make coverage` only. What is about our own program, whatever node it watches, has its short form on one
-# release.
+# What is about our own program, whatever node it watches, has its short form on one release.
 SHORT = "otp25"
 ABOUT_OUR_PROGRAM = frozenset(
     {
@@ -31,22 +28,14 @@ ABOUT_OUR_PROGRAM = frozenset(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Measure no lines here, and leave the other release to the long form where it tells nothing more."""
+    """Leave the other release to the long form where it tells nothing more."""
     for item in items:
         if item.path.parent != Path(__file__).parent:
             continue
-        if "MEASURE_LIVE" not in os.environ:
-            item.add_marker(pytest.mark.no_cover)
         callspec = getattr(item, "callspec", None)
         release = None if callspec is None else callspec.params.get("erl")
         if release not in {None, SHORT} and item.path.stem in ABOUT_OUR_PROGRAM:
             item.add_marker(pytest.mark.slow)
-
-
-@pytest.fixture(autouse=True)
-def _programs_are_measured_as_their_test_is(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.node.get_closest_marker("no_cover") is not None:
-        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
 
 
 @pytest.fixture(scope="session", autouse=True)
