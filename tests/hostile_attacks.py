@@ -185,8 +185,8 @@ BROKEN: Mapping[str, Case] = {
     "distribution_headers": broken(framed(b"\x83D\1\0"), "begins with 112, not with 83"),
     "fragments": broken(framed(b"\x83E" + bytes(17)), "begins with 112, not with 83"),
     "control_messages_without_a_version": broken(framed(b"ph\1a\1"), "131, not with 104"),
-    "compressed_control_messages": broken(passed_through(compressed(64 * MIB)), "not tag 80"),
-    "compressed_fields": broken(linking(compressed(64 * MIB)), "tag 80"),
+    "compressed_control_messages": broken(passed_through(compressed(64)), "not tag 80"),
+    "compressed_fields": broken(linking(compressed(64)), "tag 80"),
     "opcodes_that_are_atoms": broken(passed_through(b"h\1" + encoded(Atom("link"))), "has a Atom where a int"),
     "fields_of_a_billion_elements": broken(linking(b"l" + length(BILLION)), "more than 64 terms"),
     "fields_that_nest_a_million_deep": broken(linking(lists_in_lists(1_000_000)), "nest deeper than 8"),
@@ -274,9 +274,9 @@ LYING: Mapping[str, Case] = {
         "map_keys_a_hundred_thousand_deep": b"t\0\0\0\1j" * 100_000,
         "pids_in_pids": b"X" * 500_000,
         "lists_of_a_billion_lists_of_a_billion": (b"l" + length(BILLION)) * 100_000,
-        "a_compressed_bomb": compressed(256 * MIB),
-        "compressed_bombs_in_a_list": repeated(compressed(16 * MIB), 20),
-        "a_compressed_bomb_that_says_four_gigabytes": b"P" + length(HUGE) + compressed(64 * MIB)[5:],
+        "a_compressed_bomb": compressed(256),
+        "compressed_bombs_in_a_list": repeated(compressed(16), 20),
+        "a_compressed_bomb_that_says_four_gigabytes": b"P" + length(HUGE) + compressed(64)[5:],
     }.items()
 }
 
@@ -339,7 +339,12 @@ ANSWERS: Mapping[str, Case] = {
     "ten_answers_that_are_decoded_at_once": answering(
         lambda: repeated(b"j", INLINE_DECODE_BYTES - 400), frozenset({"a value"}), Plan(questions=10)
     ),
-    "twenty_batches": answering(lambda: repeated(repeated(b"j", 16_000), 2), frozenset({"a value"}), Plan(batches=20)),
+    **{
+        f"{name}_batches": answering(
+            lambda: repeated(repeated(b"j", 16_000), 2), frozenset({"a value"}), Plan(batches=batches)
+        )
+        for name, batches in {"five": 5, "twenty": 20}.items()
+    },
     "answers_over_the_largest_size": answering(lambda: binary(64 * MIB), frozenset({"AnswerTooLarge"})),
     "the_most_empty_lists_by_default": answering(
         lambda: repeated(b"j", Limits().max_terms - 100),
@@ -377,7 +382,7 @@ PROBES: Mapping[str, Case] = {
     "lists_that_break_off_at_their_end": probed(lambda: repeated(b"j", 65_000)[:-1]),
     "large_lists_that_break_off_at_their_end": probed(lambda: repeated(b"j", _TERMS)[:-1]),
     "empty_lists_from_the_start": probed(lambda: repeated(b"j", 65_000), hijacks_preflight=True),
-    "compressed_bombs_from_the_start": probed(lambda: compressed(16 * MIB), hijacks_preflight=True),
+    "compressed_bombs_from_the_start": probed(lambda: compressed(16), hijacks_preflight=True),
 }
 
 

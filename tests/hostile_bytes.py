@@ -16,6 +16,7 @@ STRANGER = Pid(Atom(str(PEER_NAME)), 4000, 0, PEER_CREATION)
 OTHER_OF_OURS = Pid(OWN_PID.node, 7, 0, OWN_PID.creation)
 HUGE = 0xFFFFFFFF
 BILLION = 1_000_000_000
+_MEBIBYTE = bytes(1024 * 1024)
 
 
 def length(size: int) -> bytes:
@@ -49,9 +50,19 @@ def lists_in_lists(depth: int) -> bytes:
     return b"l\0\0\0\1" * depth + b"j" * (depth + 1)
 
 
-def compressed(size: int) -> bytes:
-    """A binary of zeros, in a thousandth of its size."""
-    return b"P" + length(size + 5) + zlib.compress(b"m" + length(size) + bytes(size))
+def compressed(mebibytes: int) -> bytes:
+    """A binary of zeros, in a thousandth of its size.
+
+    One of its mebibytes is compressed, and is there as often as needed: the whole would take seconds, and its memory.
+    """
+    size, deflate = mebibytes * len(_MEBIBYTE), zlib.compressobj()
+    start = b"m" + length(size)
+    head = deflate.compress(start) + deflate.flush(zlib.Z_FULL_FLUSH)
+    piece = deflate.compress(_MEBIBYTE) + deflate.flush(zlib.Z_FULL_FLUSH)
+    checksum = zlib.adler32(start)
+    for _ in range(mebibytes):
+        checksum = zlib.adler32(_MEBIBYTE, checksum)
+    return b"P" + length(size + 5) + head + piece * mebibytes + b"\x03\x00" + length(checksum)
 
 
 def reference(number: int) -> Reference:

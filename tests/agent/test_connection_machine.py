@@ -350,6 +350,7 @@ class ConnectionMachine(RuleBasedStateMachine):
 UNHURRIED: Final = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
+@pytest.mark.no_cover  # to measure its lines takes three times as long, and others run them too
 def test_no_order_of_bytes_messages_and_deadlines_breaks_a_connection() -> None:
     run_state_machine_as_test(
         ConnectionMachine,

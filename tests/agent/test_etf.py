@@ -303,6 +303,7 @@ def test_a_vector_is_read_as_its_term(vector: Vector) -> None:
     assert identity(decode(vector.data)) == identity(expected(vector))
 
 
+@pytest.mark.no_cover  # to measure its lines takes three times as long, and others run them too
 @pytest.mark.parametrize("tail", [b"\0", b"\x83j"], ids=["a byte", "a term"])
 @pytest.mark.parametrize("vector", ALL)
 def test_a_vector_is_read_with_something_behind_it(vector: Vector, tail: bytes) -> None:
@@ -315,9 +316,10 @@ def test_a_vector_is_read_with_something_behind_it(vector: Vector, tail: bytes) 
 
 def cuts(size: int) -> list[int]:
     """Every length below ``size``; for a long one both ends and some places between."""
-    return list(range(size)) if size < 5_000 else [*range(50), *range(50, size, size // 7), *range(size - 9, size)]
+    return list(range(size)) if size < 5_000 else [*range(50), *range(50, size, size // 4), *range(size - 3, size)]
 
 
+@pytest.mark.no_cover  # to measure its lines takes three times as long, and others run them too
 @pytest.mark.parametrize("vector", ALL)
 def test_a_vector_that_is_cut_anywhere_is_refused(vector: Vector) -> None:
     for length in cuts(len(vector.data)):
@@ -766,7 +768,14 @@ def nested(level: tuple[bytes, bytes], depth: int, core: bytes = b"j") -> bytes:
 
 @pytest.mark.no_cover  # to measure its lines takes three times as long, and others run them too
 @pytest.mark.parametrize("core", CORES.values(), ids=list(CORES))
-@pytest.mark.parametrize("level", LEVELS.values(), ids=list(LEVELS))
+@pytest.mark.parametrize(
+    "level",
+    [
+        # Keys in keys take time with the square of their depth.
+        pytest.param(level, id=name, marks=pytest.mark.slow if name == "key" else ())
+        for name, level in LEVELS.items()
+    ],
+)
 def test_the_deepest_term_that_is_read_can_be_written_and_compared(level: tuple[bytes, bytes], core: bytes) -> None:
     term = decode(nested(level, MAX_DEPTH, core))
     assert identity(decode(encode(term))) == identity(term)

@@ -70,6 +70,7 @@ def check_limits(term: Term, limits: Limits) -> None:
 LIMITS: Final = st.builds(Limits, st.integers(0, 300), st.integers(0, 4), st.integers(0, 20))
 
 
+@pytest.mark.no_cover  # to measure its lines takes three times as long, and others run them too
 @settings(QUICK, max_examples=800)
 @given(TERMS)
 def test_decode_gives_back_what_encode_was_given(term: Term) -> None:
@@ -100,6 +101,7 @@ def test_a_limit_refuses_or_changes_nothing(term: Term, limits: Limits) -> None:
     check_limits(term, limits)
 
 
+@pytest.mark.no_cover  # to measure its lines takes three times as long, and others run them too
 @settings(QUICK, max_examples=100)
 @given(st.lists(st.tuples(TERMS, TERMS), max_size=6), st.randoms(use_true_random=False))
 def test_a_map_is_equal_in_any_order(pairs: list[tuple[Term, Term]], random: Random) -> None:
@@ -187,6 +189,7 @@ def test_random_tags_are_a_term_or_a_decode_error(data: bytes) -> None:
     accepts_somehow(b"\x83" + data)
 
 
+@pytest.mark.no_cover  # to measure its lines takes three times as long, and others run them too
 @settings(QUICK, max_examples=750)
 @given(damaged_terms())
 def test_a_damaged_term_is_a_term_or_a_decode_error(data: bytes) -> None:

@@ -9,11 +9,12 @@ import asyncio
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields, replace
 from functools import cache
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from agent.probes.memory import Memory
 from agent.terms import Atom, Pid, Reference, Term
@@ -67,8 +68,23 @@ MAX_ATOM_BYTES = 4 * MIB
 NOPROC = Atom("noproc")
 
 CASES: Mapping[str, Case] = {**HANDSHAKES, **FLOODS, **BROKEN, **LONG, **ANSWERS}
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in MANY_ANSWERS]
-ALL = [*CASES, *(f"probes_that_get_{name}" for name in PROBES), *SLOW]
+# Each takes five seconds and more, and others like them are in the short form.
+LONG_ONES = {
+    "probes_that_get_empty_lists",
+    "probes_that_get_lists_that_break_off_at_their_end",
+    "the_most_empty_lists_by_default",
+    "the_most_integers_in_a_key",
+    "twenty_batches",
+    *MANY_ANSWERS,
+}
+
+
+def named_after(cases: Iterable[str]) -> list[ParameterSet]:
+    return [pytest.param(name, marks=pytest.mark.slow if name in LONG_ONES else ()) for name in cases]
+
+
+OF_PROBES = [f"probes_that_get_{name}" for name in PROBES]
+ALL = named_after([*CASES, *OF_PROBES, *MANY_ANSWERS])
 
 
 class Attacks:
@@ -129,19 +145,19 @@ async def test_an_attack_takes_less_memory_than_is_set(attacks: Attacks, name: s
     assert report.resident_bytes < cap + RESIDENT_ALLOWANCE_BYTES
 
 
-@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.ends])
+@pytest.mark.parametrize("name", named_after(name for name, case in CASES.items() if case.ends))
 async def test_a_connection_that_cannot_go_on_ends_with_the_reason(attacks: Attacks, name: str) -> None:
     report, _ = await attacks(name)
     assert re.search(CASES[name].ends, report.ended)
 
 
-@pytest.mark.parametrize("name", [*(name for name, case in CASES.items() if not case.ends), *SLOW])
+@pytest.mark.parametrize("name", named_after([*(name for name, case in CASES.items() if not case.ends), *MANY_ANSWERS]))
 async def test_where_the_protocol_is_not_broken_the_next_question_is_answered(attacks: Attacks, name: str) -> None:
     report, _ = await attacks(name)
     assert (report.ended, report.next) == ("", "ok")
 
 
-@pytest.mark.parametrize("name", [*ANSWERS, *(f"probes_that_get_{name}" for name in PROBES), *SLOW])
+@pytest.mark.parametrize("name", named_after([*ANSWERS, *OF_PROBES, *MANY_ANSWERS]))
 async def test_a_question_ends_in_a_way_that_is_foreseen(attacks: Attacks, name: str) -> None:
     report, _ = await attacks(name)
     cases = {**ANSWERS, **MANY_ANSWERS, **{f"probes_that_get_{name}": case for name, case in PROBES.items()}}

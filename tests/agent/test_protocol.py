@@ -365,6 +365,7 @@ FLOODS = {
 }
 
 
+@pytest.mark.no_cover  # to measure its lines takes three times as long, and others run them too
 @pytest.mark.parametrize("message", FLOODS.values(), ids=FLOODS)
 def test_a_flood_of_what_nobody_asked_for_ends_the_connection(message: bytes) -> None:
     connection = connected(now=100.0)

@@ -274,6 +274,7 @@ async def test_a_worker_is_started_once_however_often_it_is_told() -> None:
     assert await task == 1
 
 
+@pytest.mark.no_cover  # to measure its lines takes three times as long, and others run them too
 async def test_more_questions_than_anybody_needs_are_refused() -> None:
     line = Line()
     tasks = [line.ask() for _ in range(MAX_IN_FLIGHT)]

@@ -162,6 +162,7 @@ TRUTHS: tuple[Term, ...] = (
 )
 
 
+@pytest.mark.no_cover  # to measure its lines takes three times as long, and others run them too
 @pytest.mark.parametrize("truth", TRUTHS)
 def test_no_part_of_a_report_is_taken_for_granted(truth: Term) -> None:
     for said in every_small_lie(truth):

@@ -155,6 +155,7 @@ def test_whatever_a_node_says_ends_in_an_answer_or_an_unexpected_answer(said: Te
         read_facts(said, WORD_BYTES)
 
 
+@pytest.mark.no_cover  # to measure its lines takes three times as long, and others run them too
 def test_no_part_of_the_answer_is_taken_for_granted() -> None:
     for said in every_small_lie(facts()):
         with contextlib.suppress(UnexpectedAnswer):

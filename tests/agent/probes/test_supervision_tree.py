@@ -373,6 +373,7 @@ async def test_whatever_a_node_says_ends_in_an_answer_or_an_unexpected_answer(sa
         await supervision_tree.ask(FakeShell(said), 1.0)
 
 
+@pytest.mark.no_cover  # to measure its lines takes three times as long, and others run them too
 async def test_no_part_of_the_answer_is_taken_for_granted() -> None:
     for said in every_small_lie(TRUTH):
         with contextlib.suppress(UnexpectedAnswer):
