@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from agent.terms import Atom, Term
 from tests.fakes import ScriptedPeer, SpawnedCall, cookie, serving, until
 
 ELEMENTS = 250_000
+TRIES = 4
 
 
 @asynccontextmanager
@@ -55,20 +57,24 @@ async def test_decoding_a_large_answer_does_not_hold_the_loop() -> None:
     def answer(call: SpawnedCall) -> bytes:
         return returned(call, encoded) if call.target == "m:large" else call.returned(Atom("small"))
 
+    held_seconds: list[float] = []
     async with serving(ScriptedPeer(answer=answer)) as server:
         session = await connect(server.target, cookie(), Options(limits=Limits(1 << 30)))
-        async with measuring_lag() as lags:
-            question = asyncio.create_task(
-                session.call("m", "large", [], deadline_seconds=120, max_answer_bytes=limit_bytes)
-            )
-            answered = 0
-            while not question.done():
-                assert await session.call("m", "small", [], deadline_seconds=60) == Atom("small")
-                answered += 1
-            seen = len(lags)
-            await until(lambda: len(lags) > seen, "the last lag is noted")
+        while len(held_seconds) < TRIES and min(held_seconds, default=math.inf) >= in_place_seconds / 2:
+            async with measuring_lag() as lags:
+                question = asyncio.create_task(
+                    session.call("m", "large", [], deadline_seconds=120, max_answer_bytes=limit_bytes)
+                )
+                answered = 0
+                while not question.done():
+                    assert await session.call("m", "small", [], deadline_seconds=60) == Atom("small")
+                    answered += 1
+                seen = len(lags)
+                await until(lambda: len(lags) > seen, "the last lag is noted")  # noqa: B023  # called at once
+            assert await question == large
+            assert answered > 0
+            held_seconds.append(max(lags))
         session.close()
-    assert await question == large
-    assert answered > 0
-    # The one comparison of times in this suite: a loop that is held stands still for as long as the decoding takes.
-    assert max(lags) < in_place_seconds / 2
+    # The one comparison of times in this suite: a loop that is held stands still for as long as the decoding takes, and
+    # that each time. Others on this machine hold it up as well, but not each time.
+    assert min(held_seconds) < in_place_seconds / 2

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from collector.diagnosis import history
+from collector.diagnosis.history import History
+from collector.diagnosis.service_facts import Latency, QueueDepth, Receipts, Traffic
 from erlang_fixtures.beam import Beam
 from scripts.dashboard_pages import PAGES, Page, queries
 from tests.collector.diagnosis.tai_service import tai_service
@@ -95,3 +98,20 @@ async def test_what_public_dashboards_ask_for_is_there(server: Server) -> None:
 async def test_the_names_of_the_service_s_documents_are_recorded(server: Server) -> None:
     for expression in ('erlang_memory_bytes{type="total"}', 'erlang_memory_bytes{type="ets"}', "erlang_process_count"):
         await server.gives(expression)
+
+
+async def test_a_diagnosis_has_the_service_s_figures_from_a_real_prometheus(server: Server) -> None:
+    await server.gives('increase(tai_http_requests_total{job="tai"}[15s]) > 0')
+    facts = await history.ask(History(server.url, 'job="tai"'), no_token, least_requests=1)
+    assert isinstance(facts.traffic, Traffic)
+    assert 0.0 < facts.traffic.error_rate < 0.05
+    assert set(facts.traffic.by_status) == {"200", "503"}
+    assert isinstance(facts.latency, Latency)
+    assert facts.latency.p99_seconds < 1.0
+    assert isinstance(facts.receipts, Receipts)
+    assert isinstance(facts.queue, QueueDepth)
+
+
+async def no_token() -> str | None:
+    """A Prometheus of our own lets everybody ask."""
+    return None

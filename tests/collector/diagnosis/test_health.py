@@ -75,7 +75,7 @@ async def test_a_long_answer_is_cut() -> None:
 
 @pytest.mark.parametrize("pieces", [(), (b"HTTP/1.1 200 OK\r\n",), (http("200 OK", b"x" * 100)[:-50],)])
 async def test_who_does_not_get_to_an_end_is_left(monkeypatch: pytest.MonkeyPatch, pieces: tuple[bytes, ...]) -> None:
-    monkeypatch.setattr(module, "REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr(module, "HEALTH_SECONDS", 0.2)
     with answering(*pieces, is_held=True) as url:
         assert (await health_of(url)).line == f"{url}/health gives no answer within 0.2 s"
 
