@@ -110,7 +110,12 @@ def decide(measured: Measured, found: Sequence[OfFinding] = (), thresholds: Thre
         tuple(
             (each, answer.why) for each, answer in judged if isinstance(answer, NotKnown) and _is_worse(each, severity)
         ),
-        tuple(each for each in CRITERIA if each.judge is None and _is_worse(each, severity)),
+        # Nobody has to say that it is no more than Low: what is nothing worse is that.
+        tuple(
+            each
+            for each in CRITERIA
+            if each.judge is None and each.severity is not Severity.LOW and _is_worse(each, severity)
+        ),
     )
 
 
