@@ -134,7 +134,7 @@ def finding_lines(finding: FindingRow, commands: str) -> Iterator[RenderableType
         facts.add_row("next", Text(printable(step), "cyan"))
     if commands:
         facts.add_row("then", Text(commands))
-    yield Padding(facts, (0, 0, 0, 2))
+    yield Padding(facts, (0, 0, 0, 2), expand=False)  # behind a pipe a line is very wide
 
 
 def _not_looked_at(answer: DiagnosisAnswer) -> Iterator[RenderableType]:

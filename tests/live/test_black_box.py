@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.live, pytest.mark.skipif(sys.platform != "linux", reas
 
 MIB = 1024 * 1024
 LIMIT_BYTES = 128 * MIB  # of what it takes from then on
-ROWS_PER_SECOND = 60_000  # some 6 MiB
+ROWS_PER_SECOND = 100_000  # some 9 MiB
 DEATH_SECONDS = 180.0
 
 
@@ -74,7 +74,7 @@ def under_ulimit(beam: Beam) -> Iterator[None]:
 def watched(beam: Beam) -> AbstractAsyncContextManager[Service]:
     return serving(
         *("--node", beam.target, "--cookie-file", str(beam.cookie_file)),
-        *("--vitals-interval-seconds", "2", "--trend-interval-seconds", "1"),
+        *("--watch-tables", "growing_table", "--vitals-interval-seconds", "2", "--trend-interval-seconds", "1"),
     )
 
 
@@ -120,7 +120,8 @@ async def test_a_node_that_was_killed_for_its_memory_is_told_of_by_the_log_alone
         parts = ("processes", "binary", "ets", "code", "atom")
         assert max(parts, key=lambda kind: changes.get(f"memory {kind}", 0)) == "ets"
         assert changes["memory ets"] > 0.5 * LIMIT_BYTES
-        assert "growing_table" in {each["name"] for each in answer["top_tables"]}
+        # Of the largest tables the node may be asked too seldom for so fast an end; the watched are in the trend.
+        assert changes["table growing_table memory"] > 0.3 * LIMIT_BYTES
         assert "memory_near_limit" in {each["rule"] for each in answer["findings"]}
         assert answer["commands"][0]["name"] == "memory_kills"
 
