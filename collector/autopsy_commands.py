@@ -10,6 +10,7 @@ from typing import IO, Annotated, Final
 
 import typer
 
+from collector.autopsy.death import Cause, decide
 from collector.autopsy.instances import Instance, gather
 from collector.autopsy.reading import Counts, NoLog, read
 from collector.autopsy.report import AutopsyAnswer
@@ -26,7 +27,8 @@ app = typer.Typer()
 def autopsy(
     file: Annotated[str, typer.Argument(help="a log, or - for standard input")],
     instance: Annotated[
-        str | None, typer.Option("--instance", metavar="ID", help="of several the one with this id (default: the last)")
+        str | None,
+        typer.Option("--instance", metavar="ID", help="of several the one with this id (default: the last that died)"),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="print the answer as JSON")] = False,  # noqa: FBT002  # typer's way
 ) -> None:
@@ -71,7 +73,8 @@ def _chosen(file: str, found: list[Instance], wanted: str | None, counts: Counts
         there = ", ".join(str(one.name) for one in found[:10]) or "none"
         raise ClientError(f"{file}: has nothing of an instance {wanted}; there are: {there}")
     if found:
-        return found[0]
+        # One that lives may have come in the place of the one that died.
+        return next((one for one in found if decide(one).cause is not Cause.NOT_KNOWN), found[0])
     hint = ""
     if counts.of_a_terminal:
         hint = ': its lines are as they are shown on a terminal, and cannot be read back. Set log_format to "json"'

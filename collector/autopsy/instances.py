@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from collector.autopsy.reading import Entry, Where
 from collector.autopsy.signs import Sign, sign_of
+from collector.blackbox.bounding import tame
 from collector.blackbox.models import MESSAGE, BlackBoxLine, Vitals
 
 MAX_INSTANCES: Final = 200
@@ -63,11 +64,13 @@ class Instance:
     def _take_figures(self, at: datetime, entry: Entry) -> None:
         try:
             if entry.text.startswith(MESSAGE):
-                box = BlackBoxLine.model_validate(entry.facts)
+                # Tamed as it was when it was written: what stands in a file, anybody may have put there.
+                box = BlackBoxLine.model_validate({name: tame(value) for name, value in entry.facts.items()})
                 self.boxes.append((at, box))
                 self.vitals.append(At(at, box))
             elif entry.text.startswith("vital signs"):
-                self.vitals.append(At(at, Vitals.model_validate(entry.facts)))
+                figures = {name: tame(entry.facts[name]) for name in Vitals.model_fields if name in entry.facts}
+                self.vitals.append(At(at, Vitals.model_validate(figures)))
         except ValidationError:
             return  # of a release that writes other figures, or cut: its text still counts
 

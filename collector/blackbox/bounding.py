@@ -36,7 +36,7 @@ def bounded(facts: Mapping[str, object], max_bytes: int = MAX_LINE_BYTES) -> dic
 
     Rows of lists are dropped from the end; ``left_out`` says of which and how many.
     """
-    line = {name: _tame(value) for name, value in facts.items()}
+    line = {name: tame(value) for name, value in facts.items()}
     too_long = [name for name, value in line.items() if not isinstance(value, list) and _size(value) > max_bytes // 4]
     for name in too_long:  # rows are what is long: the rest is worth more than one other thing of this size
         del line[name]
@@ -74,7 +74,8 @@ def _size(value: object) -> int:
     return len(json.dumps(value, ensure_ascii=False).encode())
 
 
-def _tame(value: object, depth: int = 0) -> object:
+def tame(value: object, depth: int = 0) -> object:
+    """Return a value as a line may have it: texts and numbers bounded, and lists that stand in others."""
     match value:
         case None | bool():
             return value
@@ -85,9 +86,9 @@ def _tame(value: object, depth: int = 0) -> object:
         case float():
             return round(value, 4) if math.isfinite(value) else None
         case Mapping() if depth < MAX_DEPTH:
-            return {tame_text(str(name)): _tame(each, depth + 1) for name, each in list(value.items())[:64]}
+            return {tame_text(str(name)): tame(each, depth + 1) for name, each in list(value.items())[:64]}
         case list() | tuple() if depth < MAX_DEPTH:
-            return [_tame(each, depth + 1) for each in value[: MAX_INNER_ROWS if depth else MAX_ROWS]]
+            return [tame(each, depth + 1) for each in value[: MAX_INNER_ROWS if depth else MAX_ROWS]]
     return tame_text(str(value))
 
 

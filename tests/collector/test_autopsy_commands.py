@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.collector.autopsy.logs import FULL_BOX, as_google, as_text, entry, platform, vitals
+from tests.collector.autopsy.logs import FULL_BOX, as_google, as_text, box, entry, platform, vitals
 from tests.command_line import Run
 
 KILLED = as_google(
@@ -96,3 +96,33 @@ def test_a_line_made_to_harm_a_terminal_does_not(run: Run, tmp_path: Path) -> No
     output = run("autopsy", str(file)).output
     assert "\x1b[2J" not in output
     assert "\x07" not in output
+
+
+def test_nothing_in_a_log_moves_the_terminal(run: Run, tmp_path: Path) -> None:
+    evil = "\x1b[2J\x07"
+    finding: dict[str, object] = dict.fromkeys(("rule", "section", "sentence"), evil) | {"severity": "high"}
+    lists = {name: [evil] for name in ("evidence", "causes_that_fit", "causes_open", "causes_excluded")}
+    facts: dict[str, object] = {
+        "findings": [finding | lists],
+        "growth": {"pattern": evil, "kinds": [{"kind": evil, "rise_bytes": 1}]},
+        "top_processes": [{"pid": evil, "name": evil, "memory_bytes": 1}],
+        "top_tables": [{"name": evil, "memory_bytes": 1}],
+        "trend": [{"what": f"memory {evil}", "first": 1, "last": 2}],
+    }
+    file = tmp_path / "log.json"
+    file.write_text(as_text(vitals(30, 0.5, erlang_node=evil), box(60, ("memory", evil), **facts)))
+    ended = run("autopsy", str(file))
+    assert ended.status == 0
+    assert "\\x1b[2J" in ended.output
+    assert not {"\x1b", "\x07"} & set(ended.output)
+
+
+def test_the_instance_that_died_is_told_and_not_the_one_that_came_in_its_place(run: Run, tmp_path: Path) -> None:
+    killed = [
+        entry(vitals(60, 0.9, instance_id="dead"), "dead"),
+        platform(70, "Memory limit of 1 MiB exceeded", "dead"),
+    ]
+    living = [entry(vitals(seconds, 0.4, instance_id="new"), "new") for seconds in (80, 140)]
+    file = tmp_path / "log.json"
+    file.write_text(as_google(*killed, *living))
+    assert json.loads(run("autopsy", str(file), "--json").output)["instance"] == "dead"
