@@ -52,16 +52,14 @@ def autopsy(
 
 @contextlib.contextmanager
 def _opened(file: str) -> Iterator[IO[str]]:
-    if file == STANDARD_INPUT:
-        # As a log may have any bytes.
-        yield io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace")
-        return
     try:
-        stream = open(file, encoding="utf-8", errors="replace")  # noqa: PTH123, SIM115  # closed below; a path may be odd
+        source = sys.stdin.buffer if file == STANDARD_INPUT else open(file, "rb")  # noqa: PTH123, SIM115  # closed below; a path may be odd
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise ClientError(f"{file}: cannot be read: {why}") from None
-    with stream:
+    # As a log may have any bytes; and some shells save what they are given as UTF-16.
+    is_utf_16 = source.peek(2)[:2] in {b"\xff\xfe", b"\xfe\xff"} if isinstance(source, io.BufferedReader) else False
+    with io.TextIOWrapper(source, "utf-16" if is_utf_16 else "utf-8", errors="replace", newline="\n") as stream:
         yield stream
 
 

@@ -6,6 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Final
 
 from pydantic import ValidationError
@@ -19,6 +20,7 @@ MAX_INSTANCES: Final = 200
 MAX_VITALS: Final = 1_000
 MAX_BOXES: Final = 100
 MAX_SIGNS: Final = 200
+MAX_BACKWARDS: Final = 20_000  # two weeks of one instance, at a line a minute
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -106,7 +108,8 @@ def gather(entries: Iterable[Entry]) -> list[Instance]:
 def in_order(entries: Iterable[Entry]) -> Iterable[Entry]:
     """Give entries in the order of time: those of Google come the newest first, and a file of ours in its order.
 
-    Only whether the first two that have a time go backwards is looked at: a file may be too long to be sorted.
+    Only whether the first two that have a time go backwards is looked at: a file may be too long to be sorted. Of one
+    that goes backwards only what tells anything is kept, and of that the newest.
     """
     head: list[Entry] = []
     rest = iter(entries)
@@ -118,8 +121,12 @@ def in_order(entries: Iterable[Entry]) -> Iterable[Entry]:
         if len(moments) == 2:
             break
     if len(moments) == 2 and moments[0] > moments[1]:
-        return [*reversed([*head, *rest])]
+        return [*reversed([*head, *islice(filter(_tells, rest), MAX_BACKWARDS)])]
     return _chain(head, rest)
+
+
+def _tells(entry: Entry) -> bool:
+    return entry.is_ours or (entry.at is not None and sign_of(entry.at, entry) is not None)
 
 
 def _chain(head: Iterable[Entry], rest: Iterable[Entry]) -> Iterable[Entry]:

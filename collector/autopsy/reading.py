@@ -1,7 +1,7 @@
 """Reads logs: our own lines, or what ``gcloud logging read --format=json`` prints. Nothing in them is trusted.
 
 A line may be cut, of somebody else, or made to harm whoever reads it: it is read as data, and what is not understood is
-counted. Plain lines are read one by one, so a file may be of any length; a JSON array has to be read as a whole.
+counted. One is read after the other, those of a JSON array too, so a file may be of any length.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from typing import IO, Final
 
 MAX_LINE_CHARACTERS: Final = 1_000_000  # one of the black box has 32 kB
-MAX_ARRAY_CHARACTERS: Final = 256 * 1024 * 1024
+CHUNK_CHARACTERS: Final = 1 << 16
 MAX_NAME_CHARACTERS: Final = 200
+_BETWEEN: Final = " \t\r\n,"
 
 # A line of ours as it is written to a terminal: without a date, and without most of what we need.
 _OF_A_TERMINAL: Final = re.compile(
@@ -61,34 +62,54 @@ class Counts:
 def read(stream: IO[str], counts: Counts) -> Iterator[Entry]:
     """Read all entries, in the order in which they stand. Raises `NoLog`."""
     first = ""
-    for first in stream:
-        if first.strip():
+    while line := stream.readline(MAX_LINE_CHARACTERS + 1):
+        first += line
+        # A line of somebody's may begin with a bracket as well; what stands behind that of an array may be below it.
+        if (begins := first.strip().removeprefix("\ufeff")) and begins != "[":
             break
-    if first.lstrip().startswith("["):
-        yield from _array(first, stream, counts)
+    if re.match(r"\s*\ufeff?\s*\[\s*(?:[{\]]|\Z)", first):
+        yield from _array(first.partition("[")[2], stream, counts)
         return
-    yield from _lines([first], counts)
-    yield from _lines(stream, counts)
+    yield from _lines(_with(first.removeprefix("\ufeff"), stream), counts)
 
 
-def _array(first: str, stream: IO[str], counts: Counts) -> Iterator[Entry]:
-    text = first + stream.read(MAX_ARRAY_CHARACTERS)
-    if len(text) > MAX_ARRAY_CHARACTERS:
-        raise NoLog(
-            f"the array has more than {MAX_ARRAY_CHARACTERS >> 20} MiB: "
-            "read less of the log, with --limit or --freshness"
-        )
-    try:
-        entries = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise NoLog(f"it begins as a JSON array and is none: {error}; was it cut?") from None
-    for content in entries if isinstance(entries, list) else ():
+def _with(first: str, stream: IO[str]) -> Iterator[str]:
+    """Give lines, of those that are too long only the beginning."""
+    line = first
+    while line:
+        yield line
+        while len(line) > MAX_LINE_CHARACTERS and not line.endswith("\n"):
+            line = stream.readline(MAX_LINE_CHARACTERS + 1)
+            if len(line) <= MAX_LINE_CHARACTERS:
+                break
+        line = stream.readline(MAX_LINE_CHARACTERS + 1)
+
+
+def _array(begun: str, stream: IO[str], counts: Counts) -> Iterator[Entry]:
+    """Take one element after the other: as a whole an array of a log may not fit into the memory that there is."""
+    for content in _elements(begun, stream):
         counts.lines += 1
         entry = _entry(content) if isinstance(content, dict) else None
         if entry is None:
             counts.skipped += 1
         else:
             yield entry
+
+
+def _elements(waiting: str, stream: IO[str]) -> Iterator[object]:
+    decoder, more, wanted = json.JSONDecoder(), waiting, CHUNK_CHARACTERS
+    while not (waiting := waiting.lstrip(_BETWEEN)).startswith("]"):
+        try:
+            element, end = decoder.raw_decode(waiting)
+        except (ValueError, RecursionError) as error:
+            if not more or len(waiting) > MAX_LINE_CHARACTERS or isinstance(error, RecursionError):
+                raise NoLog(f"it begins as a JSON array and is none: {error}; was it cut?") from None
+            # Twice as much each time, or a long element would be begun again and again.
+            more, wanted = stream.read(wanted), 2 * wanted
+            waiting += more
+            continue
+        yield element
+        waiting, wanted = waiting[end:], CHUNK_CHARACTERS
 
 
 def _lines(lines: Iterable[str], counts: Counts) -> Iterator[Entry]:

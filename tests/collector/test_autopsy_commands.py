@@ -74,7 +74,7 @@ def test_another_instance_is_named_and_can_be_chosen(run: Run, tmp_path: Path) -
         ("", "nothing of beamwarden's in 0 lines"),
         ("hello\nworld\n", "nothing of beamwarden's in 2 lines"),
         ("03:14:07 vital signs  processes=3\n", 'Set log_format to "json"'),
-        ("[1, 2", "is none"),
+        ("[{1, 2", "is none"),
     ],
 )
 def test_a_file_that_has_nothing_says_so(run: Run, tmp_path: Path, content: str, told: str) -> None:
@@ -100,7 +100,7 @@ def test_a_line_made_to_harm_a_terminal_does_not(run: Run, tmp_path: Path) -> No
 
 def test_nothing_in_a_log_moves_the_terminal(run: Run, tmp_path: Path) -> None:
     evil = "\x1b[2J\x07"
-    finding: dict[str, object] = dict.fromkeys(("rule", "section", "sentence"), evil) | {"severity": "high"}
+    finding: dict[str, object] = {"rule": evil, "section": evil, "sentence": evil, "severity": "high"}
     lists = {name: [evil] for name in ("evidence", "causes_that_fit", "causes_open", "causes_excluded")}
     facts: dict[str, object] = {
         "findings": [finding | lists],
@@ -126,3 +126,9 @@ def test_the_instance_that_died_is_told_and_not_the_one_that_came_in_its_place(r
     file = tmp_path / "log.json"
     file.write_text(as_google(*killed, *living))
     assert json.loads(run("autopsy", str(file), "--json").output)["instance"] == "dead"
+
+
+def test_what_a_shell_has_saved_as_utf_16_is_read(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "log.json"
+    file.write_text(KILLED, encoding="utf-16")
+    assert json.loads(run("autopsy", str(file), "--json").output)["death"]["cause"] == "memory"

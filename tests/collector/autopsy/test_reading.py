@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -70,17 +73,53 @@ def test_an_array_that_was_cut_says_so() -> None:
         list(read(io.StringIO(as_google(entry(vitals(60, 0.5)))[:-5]), Counts()))
 
 
-def test_an_array_that_is_too_long_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "MAX_ARRAY_CHARACTERS", 100)
-    with pytest.raises(NoLog, match="--limit"):
-        list(read(io.StringIO(as_google(entry(vitals(60, 0.5)))), Counts()))
+def test_an_array_with_something_else_in_it_says_so() -> None:
+    rubbish = "[" + json.dumps(entry(vitals(60, 0.5))) + "," + "x" * (2 * reading.MAX_LINE_CHARACTERS)
+    with pytest.raises(NoLog, match="is none"):
+        list(read(io.StringIO(rubbish), Counts()))
+
+
+@pytest.mark.parametrize("size", [10, 70_000, 300_000])
+def test_an_entry_of_an_array_may_be_long_and_stand_anywhere(size: int) -> None:
+    texts = ["x" * size, "] } ,", "signal 9"]
+    text = json.dumps([{"textPayload": each} for each in texts] + [7], indent=1)
+    counts = Counts()
+    assert [each.text for each in read(io.StringIO(text), counts)] == ["x" * min(size, 2_000), *texts[1:]]
+    assert (counts.lines, counts.skipped) == (4, 1)
+
+
+@pytest.mark.parametrize("before", ["", "\n \n", "\ufeff"])
+@pytest.mark.parametrize("form", [as_google, as_text])
+def test_blank_lines_and_a_mark_before_it_are_no_part_of_a_log(before: str, form: Callable[[object], str]) -> None:
+    assert instances(before + form(entry(vitals(60, 0.5)))) == [INSTANCE]
+
+
+def test_a_line_that_begins_with_a_bracket_is_a_line() -> None:
+    assert instances("[os_mon] cpu supervisor port\n" + as_text(vitals(60, 0.5))) == [INSTANCE]
+
+
+def test_a_long_array_of_the_newest_first_takes_no_more_memory_than_what_is_kept_of_it(
+    tmp_path: Path,
+) -> None:
+    at = "2026-11-23T02:00:00Z"
+    others = [{"textPayload": "x" * 1_000, "timestamp": at} for _ in range(12_000)]
+    file = tmp_path / "log.json"
+    file.write_text(json.dumps([entry(vitals(60, 0.5)), entry(vitals(30, 0.5)), *others]))
+    tracemalloc.start()
+    with file.open() as log:
+        gather(read(log, Counts()))
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < file.stat().st_size / 2
 
 
 def test_a_line_that_never_ends_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "MAX_LINE_CHARACTERS", 1_000)
     counts = Counts()
-    assert list(read(io.StringIO("x" * 5_000 + "\n"), counts)) == []
-    assert counts.skipped == 1
+    long = "".join("x" * length + "\n" for length in (1_000, 1_001, 2_001, 2_002, 5_000))
+    found = gather(read(io.StringIO(long + as_text(vitals(60, 0.5))), counts))
+    assert [one.name for one in found] == [INSTANCE]
+    assert (counts.lines, counts.skipped) == (6, 5)
 
 
 JSON = st.recursive(
