@@ -63,6 +63,15 @@ class Instance:
         if sign is not None:
             self.signs.append(sign)
 
+    def join(self, later: Instance) -> None:
+        """Take all that is known of another run of the same instance, which began later."""
+        self.lines += later.lines
+        self.first_at = self.first_at or later.first_at
+        self.last_at = later.last_at or self.last_at
+        self.vitals.extend(later.vitals)
+        self.boxes.extend(later.boxes)
+        self.signs.extend(later.signs)
+
     def _take_figures(self, at: datetime, entry: Entry) -> None:
         try:
             if entry.text.startswith(MESSAGE):
@@ -84,16 +93,22 @@ def _all(where: Where) -> tuple[str | None, ...]:
 def gather(entries: Iterable[Entry]) -> list[Instance]:
     """Sort entries by instance, the one whose last line is the latest first.
 
-    A line that names no instance is of the only one there is, or of the one that wrote last before it.
+    A line that names no instance is of the only one there is, or of the one that wrote last before it. Where nothing is
+    named, each run of a collector is one: ``run 1`` and so on, and the last of them without a name.
     """
     found: OrderedDict[str | None, Instance] = OrderedDict()
     latest: str | None = None
+    runs = 0
     for entry in in_order(entries):
+        if entry.where.instance is None and entry.is_ours and entry.text.startswith("serving on"):
+            latest = None
+            if None in found and found[None].vitals:
+                runs += 1
+                _rename(found, None, f"run {runs}")
         name = entry.where.instance or latest
         if latest is None and name is not None and None in found:
             # What came before the first name is of the one that has it: its first lines know no instance yet.
-            found[name] = found.pop(None)
-            found[name].name = name
+            _rename(found, None, name)
         latest = name
         if name not in found:
             if len(found) >= MAX_INSTANCES:
@@ -103,6 +118,15 @@ def gather(entries: Iterable[Entry]) -> list[Instance]:
         found[name].take(entry)
     told = [one for one in found.values() if one.vitals or one.signs]
     return sorted(told, key=lambda one: one.last_at or _LONG_AGO, reverse=True)
+
+
+def _rename(found: OrderedDict[str | None, Instance], old: str | None, new: str) -> None:
+    instance = found.pop(old)
+    if new in found:
+        found[new].join(instance)
+    else:
+        instance.name = new
+        found[new] = instance
 
 
 def in_order(entries: Iterable[Entry]) -> Iterable[Entry]:

@@ -55,6 +55,18 @@ def test_lines_from_before_the_instance_was_known_are_of_it() -> None:
     assert (one.name, one.lines) == (INSTANCE, 2)
 
 
+def test_each_run_of_a_collector_is_one_where_nothing_has_a_name() -> None:
+    runs = [(line(at, "serving on http://x"), vitals(at + 60, 0.5, instance_id=None)) for at in (0, 100, 200)]
+    assert instances(as_text(*(each for run in runs for each in run))) == [None, "run 2", "run 1"]
+
+
+def test_a_collector_that_began_anew_in_its_instance_is_told_of_with_what_was_before() -> None:
+    began = line(0, "serving on http://x")
+    log = as_text(began, vitals(60, 0.5), began, vitals(120, 0.6), vitals(180, 0.7))
+    (one,) = gather(read(io.StringIO(log), Counts()))
+    assert (one.name, one.lines, len(one.vitals)) == (INSTANCE, 5, 3)
+
+
 def test_a_long_log_takes_no_more_memory_than_a_short_one() -> None:
     text = as_text(*(vitals(second, 0.5) for second in range(3 * MAX_VITALS)))
     (one,) = gather(read(io.StringIO(text), Counts()))
