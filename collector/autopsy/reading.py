@@ -16,7 +16,7 @@ from typing import IO, Final
 MAX_LINE_CHARACTERS: Final = 1_000_000  # one of the black box has 32 kB
 CHUNK_CHARACTERS: Final = 1 << 16
 MAX_NAME_CHARACTERS: Final = 200
-_BETWEEN: Final = " \t\r\n,"
+_BETWEEN: Final = re.compile(r"[ \t\r\n,]*")
 
 # A line of ours as it is written to a terminal: without a date, and without most of what we need.
 _OF_A_TERMINAL: Final = re.compile(
@@ -97,19 +97,23 @@ def _array(begun: str, stream: IO[str], counts: Counts) -> Iterator[Entry]:
 
 
 def _elements(waiting: str, stream: IO[str]) -> Iterator[object]:
-    decoder, more, wanted = json.JSONDecoder(), waiting, CHUNK_CHARACTERS
-    while not (waiting := waiting.lstrip(_BETWEEN)).startswith("]"):
+    decoder, place, wanted, is_over = json.JSONDecoder(), 0, CHUNK_CHARACTERS, False
+    while True:
+        place = _BETWEEN.match(waiting, place).end()  # type: ignore[union-attr]  # it matches nothing, too
+        if waiting.startswith("]", place):
+            return
         try:
-            element, end = decoder.raw_decode(waiting)
+            element, place = decoder.raw_decode(waiting, place)
         except (ValueError, RecursionError) as error:
-            if not more or len(waiting) > MAX_LINE_CHARACTERS or isinstance(error, RecursionError):
+            waiting, place = waiting[place:], 0
+            if is_over or len(waiting) > MAX_LINE_CHARACTERS or isinstance(error, RecursionError):
                 raise NoLog(f"it begins as a JSON array and is none: {error}; was it cut?") from None
             # Twice as much each time, or a long element would be begun again and again.
-            more, wanted = stream.read(wanted), 2 * wanted
-            waiting += more
+            more = stream.read(wanted)
+            waiting, wanted, is_over = waiting + more, 2 * wanted, not more
             continue
         yield element
-        waiting, wanted = waiting[end:], CHUNK_CHARACTERS
+        wanted = CHUNK_CHARACTERS
 
 
 def _lines(lines: Iterable[str], counts: Counts) -> Iterator[Entry]:

@@ -43,7 +43,7 @@ _OF_OTHERS: Final[Mapping[What, re.Pattern[str]]] = {
     What.KILLED: re.compile(
         r"signal 9\b|exit\(137\)|exit code:? 137|\bOOM-?killed\b|Out of memory: Killed", re.IGNORECASE
     ),
-    What.NO_MEMORY: re.compile(r"\w+_alloc: Cannot (?:re)?allocate \d+ bytes"),
+    What.NO_MEMORY: re.compile(r"_alloc: Cannot (?:re)?allocate \d+ bytes"),
     What.CRASHED: re.compile(
         r"Kernel pid terminated|Runtime terminating during boot|Crash dump is being written"
         r"|heart: .{0,40}(?:reboot|kill)"
