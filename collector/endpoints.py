@@ -197,9 +197,10 @@ _FIRST_PAGE: Final = """<!doctype html>
 <h1>Beamwarden</h1>
 <p>A hidden Erlang node that asks the nodes it watches what is wrong with them.</p>
 <dl>
-  <dt><a href="/metrics">/metrics</a></dt><dd>vital signs of every node, for Prometheus</dd>
+  <dt><a href="/metrics">/metrics</a></dt><dd>every node, for Prometheus; /probe?target= has one of several</dd>
   <dt><a href="/health">/health</a></dt><dd>200 when the nodes are well, 503 with the reason when not</dd>
-  <dt><a href="/api/v1/nodes">/api/v1/nodes</a></dt><dd>the nodes as JSON; below each /memory and /system</dd>
+  <dt><a href="/api/v1/nodes">/api/v1/nodes</a></dt><dd>the nodes as JSON; below each
+    /diagnosis says what is wrong with it, and /openapi.json what else there is</dd>
   <dt><a href="/openapi.json">/openapi.json</a></dt><dd>all of the API, with examples</dd>
   <dt><a href="/livez">/livez</a>, <a href="/readyz">/readyz</a></dt><dd>this program's own probes</dd>
 </dl>

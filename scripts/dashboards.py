@@ -19,7 +19,8 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableRefresh,
 )
 
-from scripts.dashboard_pages import PAGES, Graph, Number, Page, Query
+from scripts.dashboard_pages import PAGES
+from scripts.dashboard_pages.panels import Graph, Number, Page, Query
 
 FOLDER = Path(__file__).parent.parent / "deploy" / "grafana"
 SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from scripts.dashboard_pages import PAGES, Page
+from scripts.dashboard_pages import PAGES
+from scripts.dashboard_pages.panels import Page
 from scripts.dashboards import FOLDER, build
 
 

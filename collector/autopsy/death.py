@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -46,8 +47,21 @@ class Death:
 
 
 def decide(instance: Instance) -> Death:
-    """Say how it died, by the strongest sign that there is."""
-    return next(_deaths(instance))
+    """Say how it died, by the strongest sign that there is of the node's last life."""
+    return next(_deaths(_last_life(instance)))
+
+
+def _last_life(instance: Instance) -> Instance:
+    """Leave out what was before the node came back for the last time: of that it did not die."""
+    back = _last(instance, What.CONNECTED)
+    if back is None:
+        return instance
+    return replace(
+        instance,
+        vitals=deque(each for each in instance.vitals if each.at >= back.at),
+        boxes=deque((at, box) for at, box in instance.boxes if at >= back.at),
+        signs=deque(sign for sign in instance.signs if sign.at >= back.at),
+    )
 
 
 def _deaths(instance: Instance) -> Iterator[Death]:
@@ -109,8 +123,8 @@ def _told_to_end(ended: Sign, memory: tuple[str, ...]) -> Death:
 
 def _while_it_lived_on(instance: Instance, share: float | None, memory: tuple[str, ...]) -> Iterator[Death]:
     """The node, or its application, went while the sidecar went on writing."""
-    lost, connected = _last(instance, What.LOST), _last(instance, What.CONNECTED)
-    if lost is not None and (connected is None or connected.at <= lost.at):
+    lost = _last(instance, What.LOST)
+    if lost is not None:
         is_full = share is not None and share >= NEARLY_FULL
         crashed = _last(instance, What.CRASHED)
         yield Death(
@@ -132,8 +146,8 @@ def _while_it_lived_on(instance: Instance, share: float | None, memory: tuple[st
 
 def _had_gone_before(instance: Instance, ended: Sign, share: float | None) -> bool:
     """Say whether the node had gone of itself: a signal to end goes to all at once, and ends us first."""
-    lost, connected = _last(instance, What.LOST), _last(instance, What.CONNECTED)
-    if lost is None or (connected is not None and connected.at > lost.at):
+    lost = _last(instance, What.LOST)
+    if lost is None:
         return False
     is_full = share is not None and share >= NEARLY_FULL
     return is_full or (ended.at - lost.at).total_seconds() > TOGETHER_SECONDS

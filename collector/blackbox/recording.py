@@ -180,6 +180,8 @@ class BlackBox:
             still_not_answering=self._judged.still_not_answering,
             still_down=self._judged.still_down,
             run_queues=self._judged.run_queues,
+            longest_queues=self._judged.longest_queues,
+            interval_seconds=self._judged.interval_seconds,
         )
 
     def _log(self, due: Due, evidence: Evidence, snapshot: Snapshot | None = None) -> None:

@@ -38,7 +38,8 @@ class Evidence:
     those that have most of the memory of their kind; None where it is spread, or was not looked at.
     ``still_not_answering`` are the pids of supervisors that did not answer at two looks some seconds apart,
     ``still_down`` the pids of supervisors with the ids of children that were down at both. ``run_queues`` are the
-    lengths of the run queue at several moments, the oldest first.
+    lengths of the run queue at several moments, the oldest first. ``longest_queues`` is the length of the longest
+    mailbox at each point of the trend, so far apart as ``interval_seconds`` says; None where it was not measured.
     ``table_growth`` is of the rows of those watched tables that are there, ``table_falls`` how often they were fewer
     than before since they began to grow.
     """
@@ -63,6 +64,8 @@ class Evidence:
     still_not_answering: frozenset[str] = frozenset()
     still_down: frozenset[tuple[str, str]] = frozenset()
     run_queues: tuple[int, ...] = ()
+    longest_queues: tuple[int | None, ...] = ()
+    interval_seconds: float = 0.0
     health: Health | NotKnown = NOT_ASKED
     service: ServiceFacts = _NO_FACTS
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from agent.errors import (
@@ -44,7 +44,7 @@ from collector.freshness import Asker
 from collector.question import Question
 from collector.settings import Settings
 from collector.snapshot import Answered, Snapshot, TooSoon
-from collector.trend import RUN_QUEUE, Window, present_life
+from collector.trend import LONGEST_QUEUE, RUN_QUEUE, Window, present_life
 from collector.views.applications import SWEEP_APPLICATIONS
 from collector.views.governors import sweep_governors
 from collector.views.ports import SWEEP_PORTS
@@ -95,8 +95,7 @@ async def gather(
 
 def evidence_of(snapshot: Snapshot, settings: Settings) -> Evidence:
     """Say what these answers are evidence of, from whenever they are, without a trend and without asking anybody."""
-    judged = _Judged(NotKnown("the trend was not looked at"), {}, {}, ())
-    return _evidence(snapshot, settings, judged, _Again())
+    return _evidence(snapshot, settings, _Judged(NotKnown("the trend was not looked at")), _Again())
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +171,17 @@ async def _look_again(node: WatchedNode, settings: Settings, pids: Iterable[str]
 @dataclass(frozen=True, slots=True)
 class _Judged:
     memory: WhatGrows | NotKnown
-    tables: Mapping[str, Growth]
-    table_falls: Mapping[str, int]
-    run_queues: tuple[int, ...]
+    tables: Mapping[str, Growth] = field(default_factory=dict)
+    table_falls: Mapping[str, int] = field(default_factory=dict)
+    run_queues: tuple[int, ...] = ()
+    longest_queues: tuple[int | None, ...] = ()
+    interval_seconds: float = 0.0
 
 
 def _judge(window: Window | None, settings: Settings, criteria: Criteria) -> _Judged:
     if window is None:
         why = NotKnown("no trend is kept: a collector keeps one, unless trend_interval_seconds is 0")
-        return _Judged(why, {}, {}, ())
+        return _Judged(why)
     looked = {name: table_growth(window, name, "size", criteria) for name in settings.watch_tables}
     tables = {name: growth for name, growth in looked.items() if growth is not None}
     run_queues = present_life(window, window.values[RUN_QUEUE])[-RUN_QUEUES_BEFORE:]
@@ -189,6 +190,8 @@ def _judge(window: Window | None, settings: Settings, criteria: Criteria) -> _Ju
         tables,
         {name: table_falls(window, name, growth.since_seconds) for name, growth in tables.items()},
         tuple(length for length in run_queues if length is not None),
+        tuple(present_life(window, window.values[LONGEST_QUEUE])),
+        window.interval_seconds,
     )
 
 
@@ -216,6 +219,8 @@ def _evidence(snapshot: Snapshot, settings: Settings, judged: _Judged, again: _A
         still_not_answering=again.silent,
         still_down=again.down,
         run_queues=(*judged.run_queues, *now, *again.run_queues),
+        longest_queues=judged.longest_queues,
+        interval_seconds=judged.interval_seconds,
     )
 
 

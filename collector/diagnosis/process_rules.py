@@ -17,7 +17,8 @@ SHOWN: Final = 5
 
 def _mailboxes_long(evidence: Evidence, thresholds: NodeThresholds) -> Iterator[Seen]:
     assert isinstance(evidence.mailboxes, Mailboxes)
-    for row in evidence.mailboxes.by_message_queue_len[:SHOWN]:
+    since_seconds = _since(evidence, thresholds.long_mailbox)
+    for place, row in enumerate(evidence.mailboxes.by_message_queue_len[:SHOWN]):
         if row.message_queue_len <= thresholds.long_mailbox:
             continue
         name = row.name or row.pid
@@ -28,9 +29,22 @@ def _mailboxes_long(evidence: Evidence, thresholds: NodeThresholds) -> Iterator[
                 f"pid {row.pid}, {row.status}, in {row.current_function or 'a function that is not known'}",
                 f"started as {row.initial_call or 'not known'} by {row.parent_name or row.parent or 'not known'}",
             ),
+            since_seconds if place == 0 else None,  # the trend has the longest mailbox, and does not know whose it is
             fits=(MESSAGES,),
             steps=(look_at_process(name), *restart_process(evidence.tree, row.pid)),
         )
+
+
+def _since(evidence: Evidence, messages: int) -> float | None:
+    """Say for how long the longest mailbox has been longer than so; None: the trend does not tell."""
+    since: int | None = None
+    for points, length in enumerate(reversed(evidence.longest_queues)):
+        if length is None:
+            continue
+        if length <= messages:
+            break
+        since = points
+    return None if since is None else since * evidence.interval_seconds
 
 
 def _governors_behind(evidence: Evidence, thresholds: NodeThresholds) -> Iterator[Seen]:

@@ -27,6 +27,7 @@ from collector.diagnosis.service_facts import NotKnown
 from collector.diagnosis.severity import Severity
 
 SHOWN: Final = 5
+CRASHES: Final = 3  # of children of one supervisor, as many as it still bears: fewer happen in a node that is well
 
 _WHY_DOWN: Final = {
     ChildState.UNDEFINED: "does not run: somebody has terminated it, or its start function gave ignore",
@@ -110,12 +111,15 @@ def _restarts_used_up(evidence: Evidence, thresholds: NodeThresholds) -> Iterato
     assert isinstance(evidence.tree, SupervisionTree)
     fits, excluded = judged(EXHAUSTED, is_so=is_exhausted(evidence, thresholds))
     for supervisor in evidence.tree.supervisors():
-        left = supervisor.budget_left
-        if left is None or not supervisor.restarts or left > thresholds.restarts_left:
+        left, restarts = supervisor.budget_left, supervisor.restarts
+        if left is None or not restarts:
+            continue
+        is_nearly_used_up = left <= thresholds.restarts_left
+        if not is_nearly_used_up and not (restarts >= CRASHES and restarts >= left):
             continue
         name = supervisor.name or supervisor.pid
         yield Seen(
-            Severity.HIGH,
+            Severity.HIGH if is_nearly_used_up else Severity.MEDIUM,
             f"children of {name} crash again and again: {left} more restarts within {supervisor.period_seconds} s, and "
             "it ends itself and all that is below it",
             (f"{supervisor.restarts} of {supervisor.intensity} restarts used",),
@@ -204,7 +208,7 @@ OF_RESTARTS: Final = Rule(
     ("errors", "rollback"),
     ("tree",),
     _restarts_used_up,
-    "A supervisor that has few restarts left before it gives up.",
+    "A supervisor that has few restarts left before it gives up: High. Medium from three on, and half of them used.",
     ("diagnosis_restarts_left",),
 )
 OF_GOVERNORS: Final = Rule(

@@ -13,7 +13,8 @@ from collector.diagnosis import history
 from collector.diagnosis.history import History
 from collector.diagnosis.service_facts import Latency, QueueDepth, Receipts, Traffic
 from erlang_fixtures.beam import Beam
-from scripts.dashboard_pages import PAGES, Page, queries
+from scripts.dashboard_pages import PAGES, queries
+from scripts.dashboard_pages.panels import Page
 from tests.collector.diagnosis.tai_service import tai_service
 from tests.live.prometheus import Server, needs, prometheus
 from tests.live.test_service import serving, watching

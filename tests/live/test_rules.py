@@ -64,6 +64,13 @@ async def test_a_supervisor_whose_restarts_are_nearly_used_up_is_found(session: 
     assert only.startswith("restarts_used_up: children of crashing_sup crash again and again: 1 more")
 
 
+async def test_a_crash_loop_is_found_long_before_its_supervisor_gives_up(session: Session) -> None:
+    async with ill(session, "ill_crash_loop", milliseconds_per_crash=0, intensity=20, period_seconds=600):
+        await ask(session, "ill_crash_loop:crash", 12)
+        (only,) = await found(session, "crashing_sup")
+    assert only.startswith("restarts_used_up: children of crashing_sup crash again and again: 8 more")
+
+
 async def test_a_supervisor_that_was_terminated_is_found(session: Session) -> None:
     root, child = Atom("tai_autonomics_sup"), Atom("governance_sup")
     assert await ask(session, "supervisor:terminate_child", root, child) == Atom("ok")

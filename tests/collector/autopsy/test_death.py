@@ -88,3 +88,13 @@ def test_a_node_that_goes_at_the_same_signal_has_not_died_of_itself() -> None:
     end = box(70, ("sigterm", "it is told to end")), line(71, "ended")
     assert died(as_text(SERVING, vitals(60, 0.3), lost, *end)).cause is Cause.TOLD_TO_END
     assert died(as_text(SERVING, vitals(60, 0.97), lost, *end)).cause is Cause.MEMORY
+
+
+def test_what_the_node_came_back_from_is_not_what_it_died_of() -> None:
+    back = line(90, "connected as X@127.0.0.1", logger="collector.changes")
+    gone = box(60, ("application", "the application tai_autonomics ran, and does not run any more"))
+    text = as_google(
+        entry(vitals(50, 0.97)), entry(gone), platform(70, "Container terminated on signal 9."), entry(back),
+        entry(vitals(120, 0.3)), entry(line(500, "ended")),
+    )  # fmt: skip
+    assert died(text).cause is Cause.TOLD_TO_END

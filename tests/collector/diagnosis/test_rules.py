@@ -72,11 +72,6 @@ def test_a_supervisor_that_was_busy_at_one_look_is_not_called_stuck() -> None:
     assert found(tree=tree(supervisor(status=Status.NOT_ANSWERING))) == []
 
 
-@pytest.mark.parametrize(("restarts", "is_found"), [(0, False), (3, False), (4, True), (5, True)])
-def test_a_supervisor_with_one_restart_left_is_found(restarts: int, is_found: bool) -> None:  # noqa: FBT001  # a table's
-    assert bool(found(tree=tree(supervisor(restarts=restarts)))) is is_found
-
-
 @pytest.mark.parametrize(
     ("messages", "severity"), [(10_000, None), (10_001, Severity.MEDIUM), (100_001, Severity.HIGH)]
 )
@@ -249,3 +244,29 @@ def test_a_watched_table_that_only_grows_is_found(memory: WhatGrows, falls: int,
     rows = Growth(Pattern.GRADUAL, 360, 3_590.0, 60_000.0, 3_590.0)
     seen = dict(found(memory=memory, table_growth={"receipt_ledger": rows}, table_falls={"receipt_ledger": falls}))
     assert (seen["table_grows"].severity if "table_grows" in seen else None) == severity
+
+
+@pytest.mark.parametrize(
+    ("lengths", "since_seconds"),
+    [
+        ((), None),
+        ((12, 12), None),
+        ((12, 20_000), 0.0),
+        ((12, 20_000, None, 30_000, None), 30.0),
+        ((20_000, 12, 20_000), 0.0),
+        ((20_000, 12), None),  # it was flooded after the last point
+    ],
+)
+def test_for_how_long_messages_have_waited_is_what_the_trend_says(
+    lengths: tuple[int | None, ...], since_seconds: float | None
+) -> None:
+    ill = found(mailboxes=mailboxes(row(20_000)), longest_queues=lengths, interval_seconds=10.0)
+    assert [seen.since_seconds for _, seen in ill] == [since_seconds]
+
+
+@pytest.mark.parametrize(
+    ("restarts", "severity"), [(0, None), (2, None), (3, Severity.MEDIUM), (4, Severity.HIGH), (5, Severity.HIGH)]
+)
+def test_a_crash_loop_is_found_before_the_restarts_are_nearly_used_up(restarts: int, severity: Severity | None) -> None:
+    looping = supervisor(intensity=5, restarts=restarts)
+    assert [seen.severity for _, seen in found(tree=tree(looping))] == ([] if severity is None else [severity])
