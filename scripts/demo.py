@@ -48,6 +48,7 @@ def run(stack: ExitStack, erl: Path, listen: str) -> None:
     say(f"A node runs: {beam.name}, process {beam.pid}.")
     command = [str(BEAMWARDEN), "serve", "--node", beam.target, "--cookie-file", str(beam.cookie_file)]
     command += ["--listen", listen, "--expected-supervisors", SUPERVISORS, "--log-format", "text"]
+    command += ["--service-url", "none"]  # the node of this demo has processes, and serves nobody
     command += ["--journal", str(beam.cookie_file.with_name("journal.db"))]
     collector = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     stack.callback(stop, collector)
@@ -71,7 +72,8 @@ Open    {url}/
         {url}/health
         {url}/api/v1/nodes
 
-Try     {program} top{at}
+Try     {program} diagnose{at}
+        {program} top{at}
         {program} node{at}
         {program} memory{at}
         {program} memory --node {beam.target} --cookie-file {beam.cookie_file}

@@ -145,10 +145,9 @@ def _not_looked_at(answer: DiagnosisAnswer) -> Iterator[RenderableType]:
         return
     yield Text()
     yield Text("Not looked at", "bold underline")
-    facts = facts_table()
     for reason, rules in by_reason.items():
-        facts.add_row(", ".join(rules), Text(printable(reason), "yellow"))
-    yield facts
+        yield Text(printable(reason), "yellow")
+        yield Padding(Text(", ".join(rules), "dim"), (0, 0, 0, 2), expand=False)
 
 
 def command_lines(commands: list[CommandRow], numbers: Mapping[str, int]) -> Iterator[RenderableType]:

@@ -128,7 +128,8 @@ Findings
   then    [2]
 
 Not looked at
-memory_near_limit  the node sees no limit of its memory
+the node sees no limit of its memory
+  memory_near_limit
 
 For you to run, in a shell with gcloud
 [1] The latest errors of this service

@@ -16,7 +16,7 @@ class TaiService(ThreadingHTTPServer):
 
     ``asked`` has the paths in the order that they were asked for. ``server_errors`` is the share of requests that it
     answered with 503, ``other_errors`` are the shares of other statuses. ``slow`` is the share of requests that took
-    between one and five seconds, ``waiting`` how many actions wait.
+    between one and five seconds, ``waiting`` how many actions wait. Without ``has_receipts`` it emits none.
     """
 
     daemon_threads = True
@@ -28,6 +28,7 @@ class TaiService(ThreadingHTTPServer):
         self.other_errors: dict[int, float] = {}
         self.slow = 0.0
         self.waiting = 0
+        self.has_receipts = True
         super().__init__(("127.0.0.1", 0), _Answers)
 
     @property
@@ -48,8 +49,8 @@ class TaiService(ThreadingHTTPServer):
                 f'tai_http_request_duration_seconds_bucket{{le="1"}} {round(requests * (1 - self.slow))}',
                 f'tai_http_request_duration_seconds_bucket{{le="5"}} {requests}',
                 f'tai_http_request_duration_seconds_bucket{{le="+Inf"}} {requests}',
-                f"tai_receipts_emitted_total {requests}",
-                f"tai_receipt_storage_duration_ms_count {requests}",
+                f"tai_receipts_emitted_total {requests * self.has_receipts}",
+                f"tai_receipt_storage_duration_ms_count {requests * self.has_receipts}",
                 f'tai_action_queue_depth{{pool_id="a"}} {self.waiting}',
                 "",
             )

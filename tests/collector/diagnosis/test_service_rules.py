@@ -175,3 +175,9 @@ async def test_a_real_service_that_is_slow_as_actions_wait_is_found() -> None:
     with tai_service() as tai:
         tai.slow, tai.waiting = 0.1, 500
         assert await found_at(tai) == {"action_queue_overflow": Severity.MEDIUM, "latency_high": Severity.MEDIUM}
+
+
+async def test_a_real_service_that_emits_no_receipts_is_found() -> None:
+    with tai_service() as tai:
+        tai.has_receipts = False
+        assert await found_at(tai) == {"receipts_missing": Severity.HIGH}
