@@ -67,6 +67,7 @@ requirements: ## Pin what pyproject.toml asks for in requirements/*.txt (UPGRADE
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/pin.txt
 	@$(PIN) --output-file requirements/run.txt pyproject.toml
 	@$(PIN) --output-file requirements/dev.txt --constraint requirements/run.txt --group dev pyproject.toml
+	@$(PIN) --output-file requirements/build.txt --constraint requirements/dev.txt --group build
 	@$(PIN) --output-file requirements/pin.txt --group pin
 
 clean: ## Remove everything made here, .venv too

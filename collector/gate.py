@@ -106,6 +106,8 @@ class Gate:
         token = _token(headers)
         if token is None and unnamed.role >= least:
             return unnamed
+        if token is not None and (shell := find_entry(self._tokens.of_shell, token)) is not None:
+            return Principal(shell.name, shell.role)
         entries = await self._tokens.entries()
         if not entries and least >= Role.OPERATOR:
             raise Refused(refusals.no_tokens(is_failed_login=token is not None))

@@ -21,6 +21,7 @@ class KnownTokens:
     """Asks the file each time. While it cannot be used nobody is known, and the log has said why once."""
 
     def __init__(self, path: Path | None) -> None:
+        self.of_shell: tuple[Entry, ...] = ()  # not of the file, so that it is good whatever becomes of that
         self._path = path
         self._stamp: Stamp | None = None
         self._entries: tuple[Entry, ...] = ()

@@ -23,6 +23,7 @@ from agent.handshake import Cookie
 from agent.limits import Limits
 from agent.session import Options
 from collector.settings import Settings, SettingsError
+from collector.shell_token import read_shell_token
 from collector.tokens import default_tokens_file, parse_token, read_token_file
 
 PREFIX: Final = "BEAMWARDEN_"
@@ -79,11 +80,13 @@ def load_cookie(settings: Settings, environ: Mapping[str, str]) -> Cookie:
 
 
 def load_token(settings: Settings, environ: Mapping[str, str]) -> str | None:
-    """Find our token for a collector: the file of the settings, or BEAMWARDEN_TOKEN. Raises `TokensError`."""
+    """Find our token for a collector: of the settings, of BEAMWARDEN_TOKEN, or the shell's. Raises `TokensError`."""
     if settings.token_file is not None:
         return read_token_file(settings.token_file)
-    # A variable that is empty is one that a deployment could not fill.
-    return parse_token(environ[TOKEN_VARIABLE], TOKEN_VARIABLE) if environ.get(TOKEN_VARIABLE) else None
+    if environ.get(TOKEN_VARIABLE):  # one that is empty is one that a deployment could not fill
+        return parse_token(environ[TOKEN_VARIABLE], TOKEN_VARIABLE)
+    # That of the collector on this machine is not for another one.
+    return read_shell_token(settings.shell_token_file) if settings.url is None else None
 
 
 def tokens_file(settings: Settings, environ: Mapping[str, str]) -> Path | None:

@@ -32,6 +32,7 @@ from collector.recording import Trends, record_trends
 from collector.restarts.reconciling import reconcile
 from collector.scraping import questions_of
 from collector.settings import Address, Settings, SettingsError
+from collector.shell_token import shell_token
 from collector.tokens import TokensError
 from collector.vitals import log_vital_signs
 from collector.watched import WatchedNode
@@ -110,6 +111,11 @@ async def _serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str],
             _in_background("restarts", reconcile([*app.state.restarts.values(), *app.state.cleaning.values()]))
         )
         stack.enter_context(_in_background("instance", instance.learn(environ)))
+        if settings.shell_token_file is not None:
+            try:
+                app.state.tokens.of_shell = (stack.enter_context(shell_token(settings.shell_token_file)),)
+            except TokensError as error:
+                _LOG.warning("%s; a shell on this machine needs a token of its own to act", error)
         with contextlib.suppress(TokensError):  # the log has it now, and not only when somebody needs them
             await app.state.tokens.entries()
         serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
@@ -16,11 +14,12 @@ from agent.names import NodeName, Target, parse_own_name
 from agent.probes.ets import DEFAULT_WATCH_TABLES
 from agent.probes.governors import DEFAULT_SUPERVISORS
 from agent.tls import Tls, is_server_name
+from collector.access_settings import AccessSettings
 from collector.diagnosis_settings import DiagnosisSettings
 from collector.freshness import DEFAULT_FRESH_MIN_INTERVAL_SECONDS, DEFAULT_MAX_SCHEDULER_SHARE
 from collector.scrape_settings import ScrapeSettings
 from collector.service_settings import ServiceSettings
-from collector.setting_kinds import no_truth, to_list, to_url
+from collector.setting_kinds import File, Names, no_truth, to_list
 
 DEFAULT_PORT: Final = 9750
 
@@ -54,44 +53,10 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def _all_texts(names: tuple[str, ...]) -> tuple[str, ...]:
-    for name in names:
-        if any("\ud800" <= character <= "\udfff" for character in name):
-            raise ValueError(f"{name!r} has bytes that are no text")  # and could not be sent to a node
-    return names
-
-
-def _not_empty(value: object) -> object:
-    if value == "":  # of an unset variable, say; as a path it would be the current folder
-        raise ValueError("it is empty")
-    return value
-
-
-def _no_nul(value: Path) -> Path:
-    if "\0" in str(value):
-        raise ValueError("a path has no NUL in it")
-    return value
-
-
 def _to_server_name(value: str) -> str:
     if not is_server_name(value):
         raise ValueError(f"{value!r} is no host name and no address")
     return value
-
-
-def _to_token(value: str) -> str:
-    # Never with the value: it is a secret, and what a header may not hold would be told by whoever sends it.
-    token = value.strip()  # files and variables often end with a line break
-    if not re.fullmatch(r"[\x21-\x7e]+", token):
-        raise ValueError("it is empty, or has what no token has: spaces, line breaks or other letters")
-    return token
-
-
-def _to_host_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    for name in names:
-        if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
-            raise ValueError(f"{name!r} is no name of a host, which has no port and no scheme")
-    return tuple(name.lower().removesuffix(".") for name in names)
 
 
 def _off_or_a_second(value: float) -> float:
@@ -138,10 +103,6 @@ def _all_different(targets: tuple[Target, ...]) -> tuple[Target, ...]:
     return targets
 
 
-_Names = Annotated[tuple[str, ...], BeforeValidator(to_list), AfterValidator(_all_texts)]
-_File = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_no_nul), AfterValidator(Path.expanduser)]
-
-
 class OwnSettings(BaseModel):
     """What is set of the collector and of the nodes that it watches."""
 
@@ -152,7 +113,7 @@ class OwnSettings(BaseModel):
         BeforeValidator(to_list),
         AfterValidator(_all_different),
     ] = Field(default=(), description="a node to watch: name@host, or name@host:port when no epmd runs there")
-    cookie_file: _File | None = Field(
+    cookie_file: File | None = Field(
         default=None, description="the file that holds the cluster's cookie (default: ~/.erlang.cookie)"
     )
     own_name: Annotated[str, AfterValidator(_to_own_name)] | None = Field(
@@ -164,13 +125,13 @@ class OwnSettings(BaseModel):
         le=65_535,
         description="the port of epmd on the nodes' hosts, 1 to 65535",
     )
-    tls_ca_file: _File | None = Field(
+    tls_ca_file: File | None = Field(
         default=None, description="the authorities that may have signed a node's certificate, in PEM form; turns TLS on"
     )
-    tls_certificate_file: _File | None = Field(
+    tls_certificate_file: File | None = Field(
         default=None, description="our certificate with its chain, in PEM form, for nodes that want one"
     )
-    tls_key_file: _File | None = Field(
+    tls_key_file: File | None = Field(
         default=None, description="the key of our certificate, in PEM form (default: in the file of the certificate)"
     )
     tls_server_name: Annotated[str, AfterValidator(_to_server_name)] | None = Field(
@@ -188,47 +149,23 @@ class OwnSettings(BaseModel):
     listen: Annotated[Address, BeforeValidator(_to_address)] = Field(
         default=Address("127.0.0.1", DEFAULT_PORT), description="address:port to serve on"
     )
-    url: Annotated[str, AfterValidator(to_url)] | None = Field(
-        default=None,
-        description="where the command line finds the collector (default: where it listens, http://127.0.0.1:9750)",
-    )
-    id_token: Annotated[str, AfterValidator(_to_token)] | None = Field(
-        default=None,
-        repr=False,
-        description="a token for the front that stands before the collector, sent as X-Serverless-Authorization",
-    )
-    token_file: _File | None = Field(
-        default=None, description="the file that holds your token for the collector (default: BEAMWARDEN_TOKEN)"
-    )
-    tokens_file: _File | None = Field(
-        default=None,
-        description="the file of those who may ask the collector from elsewhere, and act (default: beamwarden/tokens "
-        "under $XDG_CONFIG_HOME or ~/.config)",
-    )
-    allowed_hosts: Annotated[_Names, AfterValidator(_to_host_names)] = Field(
-        default=(), description="names by which the collector may be asked, beside localhost and any address"
-    )
-    insecure_no_auth: bool = Field(
-        default=False,
-        description="true to let everybody who reaches the collector read, without a token, else false",
-    )
-    journal: _File | None = Field(
+    journal: File | None = Field(
         default=None,
         description="the file that every action is written to, allowed or refused "
         "(default: beamwarden/journal.db in $XDG_STATE_HOME, or in ~/.local/state)",
     )
-    expected_supervisors: _Names = Field(
+    expected_supervisors: Names = Field(
         default=(), description="registered names of supervisors that must run for /health to be ok"
     )
-    watch_tables: _Names = Field(
+    watch_tables: Names = Field(
         default=DEFAULT_WATCH_TABLES,
         description="names of ETS tables that are always shown, and kept for an hour in /trend",
     )
-    governor_supervisors: _Names = Field(
+    governor_supervisors: Names = Field(
         default=DEFAULT_SUPERVISORS,
         description="registered names of the supervisors that have the governors below them",
     )
-    extra_supervisors: _Names = Field(
+    extra_supervisors: Names = Field(
         default=(), description="registered names of supervisors to show that belong to no application"
     )
     max_scheduler_share: Annotated[float, BeforeValidator(no_truth)] = Field(
@@ -243,11 +180,11 @@ class OwnSettings(BaseModel):
         le=3_600.0,
         description="seconds before the same expensive question is asked anew for people, 0 to 3600",
     )
-    restart_applications: _Names = Field(
+    restart_applications: Names = Field(
         default=(),
         description="the applications whose children may be restarted (default: all but those of OTP and Elixir)",
     )
-    restart_denied_applications: _Names = Field(
+    restart_denied_applications: Names = Field(
         default=(), description="applications whose children may not be restarted, whatever else is set"
     )
     restart_cooldown_seconds: Annotated[float, BeforeValidator(no_truth)] = Field(
@@ -301,5 +238,5 @@ class OwnSettings(BaseModel):
         return None if tls == Tls() else tls
 
 
-class Settings(DiagnosisSettings, ServiceSettings, ScrapeSettings, OwnSettings):
+class Settings(DiagnosisSettings, ServiceSettings, ScrapeSettings, AccessSettings, OwnSettings):
     """All settings. A field's description says what its value should be, in errors and in the help."""

@@ -90,6 +90,7 @@ KINDS = {
     "url": Kind('"http://file"', "http://env", "http://flag", "http://file", "http://env", "http://flag"),
     "id_token": Kind('"file"', "env", "flag", "file", "env", "flag"),
     "token_file": Kind('"/file"', "/env", "/flag", Path("/file"), Path("/env"), Path("/flag")),
+    "shell_token_file": Kind('"/file"', "/env", "/flag", Path("/file"), Path("/env"), Path("/flag")),
     "tokens_file": Kind('"/file"', "/env", "/flag", Path("/file"), Path("/env"), Path("/flag")),
     "allowed_hosts": Kind('["file.example"]', "ENV", "flag.", ("file.example",), ("env",), ("flag",)),
     "insecure_no_auth": Kind("true", "false", YES, YES, NO, YES),
@@ -488,9 +489,9 @@ def test_an_unknown_line_of_the_file_is_named_with_the_nearest() -> None:
 
 def test_a_name_near_to_none_is_answered_with_all_that_there_are() -> None:
     [of_environment, of_file] = sorted(mistakes({}, {"BEAMWARDEN_ZZZ": "1"}, settings_file("zzz = 1")))
-    variables = ", ".join(f"BEAMWARDEN_{name.upper()}" for name in KINDS)
+    variables = ", ".join(f"BEAMWARDEN_{name.upper()}" for name in Settings.model_fields)
     assert of_environment == f"BEAMWARDEN_ZZZ (environment): there is no such setting; there are {variables}"
-    assert of_file == f"settings.toml: zzz: there is no such setting; there are {', '.join(KINDS)}"
+    assert of_file == f"settings.toml: zzz: there is no such setting; there are {', '.join(Settings.model_fields)}"
 
 
 @pytest.mark.parametrize("secret", ["cookie", "token"])
