@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 LISTEN ?= 127.0.0.1:9750
 SECONDS ?= 60
 
-.PHONY: help setup demo test format-check lint types pytest coverage fuzz format bench requirements clean
+.PHONY: help setup demo test format-check lint types pytest coverage image-test fuzz format bench requirements clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ pytest: $(READY) ## The test suite, with branch coverage of agent/ by its own te
 # To measure which lines run makes a test take up to three times as long: hence not always, see tests/conftest.py.
 coverage: $(READY) ## Branch coverage of all the code by all tests but the slow ones, those on real nodes too
 	@MEASURE_ALL=yes $(PYTEST) --cov --cov-report=term
+
+image-test: $(READY) ## Build the container image without a daemon and run it beside a node (some minutes, as root)
+	@$(BIN)/pytest --quiet -m image tests/image
 
 fuzz: $(READY) ## Throw bytes at what reads a peer's bytes (SECONDS for each harness)
 	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
