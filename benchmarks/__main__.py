@@ -1,10 +1,10 @@
 """`make bench`: how fast we are, beside something that does the same on the same machine in the same minute.
 
-Small calls are measured beside a native hidden Erlang node, sweeps beside a module loaded on the node, the codec beside
-pickle. Look at the ratios: rates differ between machines, and on a shared one from minute to minute, which both sides
-feel alike. Each rate is the median of rounds in which both sides take turns. Only the sweeps have aims, and what misses
-them is told; else compare a run without your change and one with it. RESULTS.md has a whole one: `make bench SIZES=all
-RESULTS=benchmarks/RESULTS.md`.
+Small calls are measured beside a native hidden Erlang node, sweeps beside a module loaded on the node, a page of
+metrics beside that of the exporter inside a RabbitMQ, the codec beside pickle. Look at the ratios: rates differ between
+machines, and on a shared one from minute to minute, which both sides feel alike. Each rate is the median of rounds in
+which both sides take turns. Only the sweeps have aims, and what misses them is told; else compare a run without your
+change and one with it. RESULTS.md has a whole one: `make bench SIZES=all RESULTS=benchmarks/RESULTS.md`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from benchmarks.broker import SERVER
 from benchmarks.calls import TOGETHER, measure_calls
 from benchmarks.codec import measure_codec
 from benchmarks.machine import load, print_machine
+from benchmarks.pages import measure_pages
 from benchmarks.resident import MAX_RESIDENT_BYTES, TENTHS, measure_resident
 from benchmarks.results import written_to
 from benchmarks.sweeps import AIMS, MANY, measure_sweeps, missed_aims
@@ -64,6 +66,7 @@ def main() -> None:
         print_calls(system_erl, arguments.calls, arguments.rounds)
         print_sweeps(system_erl, arguments.sizes, arguments.rounds, arguments.seconds)
         print_memory(system_erl, arguments.sweeps)
+        print_pages(arguments.rounds)
         print_codec(arguments.rounds, arguments.milliseconds / 1000)
         print(f"\nLoad average at the end: {load()}")
 
@@ -130,6 +133,18 @@ def print_calls(system_erl: Path, calls: int, rounds: int) -> None:
         for rates in measure_calls(erl, system_erl, calls, rounds):
             ratio = f"{rates.ours / rates.native:.2f}"
             print_row(f"{release}, {rates.way}", f"{rates.ours:,.0f}", f"{rates.native:,.0f}", ratio)
+    print()
+
+
+def print_pages(rounds: int) -> None:
+    print_row("a page of one node, in ms", "ours", "RabbitMQ's", "ours/theirs", "KiB, both")
+    if SERVER.exists():
+        for times in measure_pages(rounds):
+            in_ms = (f"{seconds * 1000:,.1f}" for seconds in (times.ours, times.theirs))
+            sizes = f"{times.our_bytes / 1024:.1f}, {times.their_bytes / 1024:.1f}"
+            print_row(times.way, *in_ms, f"{times.ratio:.2f}", sizes)
+    else:
+        print("Not measured: RabbitMQ is not on this machine (Debian: apt-get install rabbitmq-server).")
     print()
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.broker import SERVER
+
 pytestmark = pytest.mark.live
 
 ROOT = Path(__file__).parent.parent.parent
@@ -31,3 +33,5 @@ def test_the_benchmarks_print_a_row_for_everything_they_measure() -> None:
     assert [len(of_25[size].split()) for size in SIZES] == [10, 10]
     codec = [head for head in rows if head.startswith(("encode ", "decode "))]
     assert len(codec) == 10
+    pages = [head for head in rows if head.endswith(("scraper", "scrapers at once"))]
+    assert pages == (["one scraper", "50 scrapers at once"] if SERVER.exists() else [])
