@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 LISTEN ?= 127.0.0.1:9750
 SECONDS ?= 60
 
-.PHONY: help setup demo test format-check lint types pytest coverage image-test fuzz format bench requirements clean
+.PHONY: help setup demo test format-check lint types pytest coverage image-test fuzz format bench costs requirements clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,9 @@ format: $(READY) ## Format the code and mend what can be mended by itself
 
 bench: $(READY) ## How fast it is, beside native Erlang and pickle (a minute; SIZES=all: nodes up to 1,000,000 processes; RESULTS=file keeps it)
 	@$(BIN)/python -m benchmarks $(if $(SIZES),--sizes=$(SIZES)) $(if $(RESULTS),--results=$(RESULTS))
+
+costs: $(READY) ## What the sidecar costs: processor, memory, the node's time, log, series (MINUTES for each node; RESULTS=file)
+	@$(BIN)/python -m benchmarks.sidecar $(if $(MINUTES),--minutes=$(MINUTES)) $(if $(RESULTS),--results=$(RESULTS))
 
 # Releases stay as pinned where they still fit; UPGRADE=1 takes the newest that do. Extras are kept: for an extra
 # that is not named in the file, older pips look for the newest release and then stop, as it has no hash.

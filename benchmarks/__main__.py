@@ -61,7 +61,7 @@ def main() -> None:
     if arguments.sweeps < TENTHS or arguments.seconds <= 0:
         parser.error(f"--sweeps is at least {TENTHS}, and --seconds more than 0")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that both nodes and their folders go with us
-    with written_to(arguments.results):
+    with written_to(arguments.results, "What `make bench` said", "make bench SIZES=all"):
         print_machine(dict(releases(system_erl)))
         print_calls(system_erl, arguments.calls, arguments.rounds)
         print_sweeps(system_erl, arguments.sizes, arguments.rounds, arguments.seconds)

@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import Final, TextIO
 
 HEAD: Final = """\
-# What `make bench` said
+# {title}
 
-Written by `make bench SIZES=all RESULTS=benchmarks/RESULTS.md`; what is measured is told in `benchmarks/`. Rates differ
-between machines, and on a shared one from minute to minute; the ratios are of sides that took turns in one run.
+Written by `{command} RESULTS=benchmarks/{file}`; what is measured is told in `benchmarks/`. Rates differ between
+machines, and on a shared one from minute to minute; ratios are of sides that took turns in one run.
 
 """
 
 
 @contextlib.contextmanager
-def written_to(file: Path | None) -> Iterator[None]:
+def written_to(file: Path | None, title: str, command: str) -> Iterator[None]:
     """Keep what is printed within the block. Of a run that does not come to its end nothing is kept."""
     kept = io.StringIO()
     with contextlib.redirect_stdout(_Both(sys.stdout, kept)):
         yield
     if file is not None:
-        file.write_text(f"{HEAD}```\n{kept.getvalue()}```\n")
+        file.write_text(f"{HEAD.format(title=title, command=command, file=file.name)}```\n{kept.getvalue()}```\n")
 
 
 class _Both(io.TextIOBase):
