@@ -52,7 +52,7 @@ _BY_LAST_WORD: Final = MappingProxyType(
         "selector": "MATCHERS",
         "token": "TOKEN",
         "format": "FORMAT",
-        "naming": "NAMES",
+        "naming": "NAMING",
     }
 )
 _BY_KIND: Final = MappingProxyType({bool: None, Path: "FILE", tuple: "NAME,...", int: "N", float: "N", str: "NAME"})
