@@ -25,6 +25,7 @@ from collector.diagnosis.service_facts import (
     ReceiptsOrNot,
     ServiceFacts,
     TrafficOrNot,
+    is_figure,
     latency_of,
     traffic_of,
 )
@@ -66,7 +67,7 @@ def read(text: str, at_seconds: float) -> Look:
     try:
         for family in text_string_to_metric_families("\n".join((*wanted, ""))):
             for sample in family.samples:
-                if sample.name in WANTED and math.isfinite(sample.value):
+                if sample.name in WANTED and is_figure(sample.value):
                     series[sample.name][frozenset(sample.labels.items())] = float(sample.value)
     except (ValueError, KeyError, IndexError) as error:
         raise NotExposition(f"a line of it is not as Prometheus reads it: {error}") from None

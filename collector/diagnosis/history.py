@@ -23,6 +23,7 @@ from collector.diagnosis.service_facts import (
     ReceiptsOrNot,
     ServiceFacts,
     TrafficOrNot,
+    is_figure,
     latency_of,
     traffic_of,
 )
@@ -133,7 +134,7 @@ def _row(content: object) -> Row | None:
                 number = float(value)
             except ValueError:
                 return None
-            if math.isfinite(number):
+            if is_figure(number):
                 return Row({str(name): str(text) for name, text in labels.items()}, number)
     return None
 
