@@ -10,8 +10,10 @@ from enum import StrEnum
 from typing import Final
 
 from collector.autopsy.reading import Entry
+from collector.blackbox.triggers import Kind
 
 MAX_TEXT_CHARACTERS: Final = 200
+MAX_REASONS: Final = 100
 
 
 class What(StrEnum):
@@ -63,6 +65,9 @@ def sign_of(at: datetime, entry: Entry) -> Sign | None:
     text = entry.text
     if entry.is_ours:
         found = next((what for start, what in _OF_OURS if text.startswith(start)), None)
+        if found is What.BOX and Kind.SIGTERM in _reasons(entry, "kind"):
+            # The last words. Those who are killed some seconds later do not come to say that they have ended.
+            return Sign(at, What.ENDED, _told(entry, found))
         return None if found is None else Sign(at, found, _told(entry, found))
     what = next((what for what, pattern in _OF_OTHERS.items() if pattern.search(text)), None)
     return None if what is None else Sign(at, what, text[:MAX_TEXT_CHARACTERS])
@@ -71,6 +76,11 @@ def sign_of(at: datetime, entry: Entry) -> Sign | None:
 def _told(entry: Entry, what: What) -> str:
     if what is not What.BOX:
         return entry.text[:MAX_TEXT_CHARACTERS]
+    told = _reasons(entry, "what")
+    return "; ".join(told)[: 2 * MAX_TEXT_CHARACTERS] or entry.text[:MAX_TEXT_CHARACTERS]
+
+
+def _reasons(entry: Entry, field: str) -> list[str]:
     reasons = entry.facts.get("reasons")
-    told = [each.get("what") for each in reasons if isinstance(each, dict)] if isinstance(reasons, list) else []
-    return "; ".join(str(each) for each in told if each)[: 2 * MAX_TEXT_CHARACTERS] or entry.text[:MAX_TEXT_CHARACTERS]
+    rows = reasons[:MAX_REASONS] if isinstance(reasons, list) else []
+    return [str(each[field]) for each in rows if isinstance(each, dict) and each.get(field)]

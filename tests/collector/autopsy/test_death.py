@@ -57,6 +57,12 @@ def test_who_was_told_to_end_was_not_killed_however_full_its_memory() -> None:
     assert (death.cause, death.confidence) == (Cause.TOLD_TO_END, Confidence.CERTAIN)
 
 
+def test_who_had_time_for_its_last_words_only_was_told_to_end_all_the_same() -> None:
+    last_words = box(70, ("sigterm", "the collector was told to end (SIGTERM)"), memory_limit_share=0.97)
+    death = died(as_text(SERVING, vitals(60, 0.97), last_words))
+    assert (death.cause, death.why[0]) == (Cause.TOLD_TO_END, "it took a signal to end, at 2026-11-23 03:01:10 UTC")
+
+
 def test_a_node_that_went_while_its_sidecar_lived_on_is_told_apart() -> None:
     lost = line(80, "not connected: tai@127.0.0.1 on port 9100: nothing listens there", logger="collector.changes")
     death = died(as_text(SERVING, vitals(60, 0.3), lost, vitals(120, None), line(500, "ended")))
