@@ -16,7 +16,7 @@ from typing import IO, Final
 MAX_LINE_CHARACTERS: Final = 1_000_000  # one of the black box has 32 kB
 CHUNK_CHARACTERS: Final = 1 << 16
 MAX_NAME_CHARACTERS: Final = 200
-_BETWEEN: Final = re.compile(r"[ \t\r\n,]*")
+_BETWEEN: Final = re.compile(r"[ \t\r\n,[\]]*")  # brackets, too: several arrays may stand one after the other
 
 # A line of ours as it is written to a terminal: without a date, and without most of what we need.
 _OF_A_TERMINAL: Final = re.compile(
@@ -52,25 +52,31 @@ class Entry:
 
 @dataclass(slots=True)
 class Counts:
-    """What was read so far. ``of_a_terminal`` are lines of ours in a form that cannot be read back."""
+    """What was read so far. ``of_a_terminal`` are lines of ours in a form that cannot be read back.
+
+    ``is_cut``: it ends in the middle of an entry, or what stands there is none.
+    """
 
     lines: int = 0
     skipped: int = 0
     of_a_terminal: int = 0
+    is_cut: bool = False
 
 
 def read(stream: IO[str], counts: Counts) -> Iterator[Entry]:
     """Read all entries, in the order in which they stand. Raises `NoLog`."""
-    first = ""
+    begun = ""
     while line := stream.readline(MAX_LINE_CHARACTERS + 1):
-        first += line
+        line = line.removeprefix("\ufeff")
         # A line of somebody's may begin with a bracket as well; what stands behind that of an array may be below it.
-        if (begins := first.strip().removeprefix("\ufeff")) and begins != "[":
+        if line.strip() and (begun or line.strip() != "["):
             break
-    if re.match(r"\s*\ufeff?\s*\[\s*(?:[{\]]|\Z)", first):
-        yield from _array(first.partition("[")[2], stream, counts)
+        begun = begun or line.strip()
+    first = begun + line
+    if re.match(r"\s*\[\s*(?:[{\]]|\Z)", first):
+        yield from _array(first, stream, counts)
         return
-    yield from _lines(_with(first.removeprefix("\ufeff"), stream), counts)
+    yield from _lines(_with(first, stream), counts)
 
 
 def _with(first: str, stream: IO[str]) -> Iterator[str]:
@@ -86,8 +92,11 @@ def _with(first: str, stream: IO[str]) -> Iterator[str]:
 
 
 def _array(begun: str, stream: IO[str], counts: Counts) -> Iterator[Entry]:
-    """Take one element after the other: as a whole an array of a log may not fit into the memory that there is."""
-    for content in _elements(begun, stream):
+    """Take one element after the other: as a whole an array of a log may not fit into the memory that there is.
+
+    Those before a cut count: what gcloud prints has the newest first.
+    """
+    for content in _elements(begun, stream, counts):
         counts.lines += 1
         entry = _entry(content) if isinstance(content, dict) else None
         if entry is None:
@@ -96,18 +105,25 @@ def _array(begun: str, stream: IO[str], counts: Counts) -> Iterator[Entry]:
             yield entry
 
 
-def _elements(waiting: str, stream: IO[str]) -> Iterator[object]:
-    decoder, place, wanted, is_over = json.JSONDecoder(), 0, CHUNK_CHARACTERS, False
+def _elements(waiting: str, stream: IO[str], counts: Counts) -> Iterator[object]:
+    decoder, place, wanted, is_over, is_open = json.JSONDecoder(), 0, CHUNK_CHARACTERS, False, True
     while True:
-        place = _BETWEEN.match(waiting, place).end()  # type: ignore[union-attr]  # it matches nothing, too
-        if waiting.startswith("]", place):
+        between = _BETWEEN.match(waiting, place)
+        assert between is not None  # it matches nothing, too
+        place = between.end()
+        if brackets := [one for one in between[0] if one in "[]"]:
+            is_open = brackets[-1] == "["
+        if place == len(waiting) and is_over and not is_open:
             return
         try:
             element, place = decoder.raw_decode(waiting, place)
         except (ValueError, RecursionError) as error:
             waiting, place = waiting[place:], 0
             if is_over or len(waiting) > MAX_LINE_CHARACTERS or isinstance(error, RecursionError):
-                raise NoLog(f"it begins as a JSON array and is none: {error}; was it cut?") from None
+                if not counts.lines:
+                    raise NoLog(f"it begins as a JSON array and is none: {error}; was it cut?") from None
+                counts.is_cut = True
+                return
             # Twice as much each time, or a long element would be begun again and again.
             more = stream.read(wanted)
             waiting, wanted, is_over = waiting + more, 2 * wanted, not more

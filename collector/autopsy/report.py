@@ -75,6 +75,7 @@ class AutopsyAnswer(BaseModel):
     other_instances: list[str] = Field(description="That the log has too: name one with --instance.")
     skipped_lines: int
     lines_of_a_terminal: int
+    is_cut: bool = Field(description="Whether the log ends in the middle of an entry.")
 
     @classmethod
     def of(cls, instance: Instance, others: Sequence[Instance], counts: Counts) -> Self:
@@ -102,6 +103,7 @@ class AutopsyAnswer(BaseModel):
             other_instances=[str(one.name) for one in others][:MOST_OTHERS],
             skipped_lines=counts.skipped,
             lines_of_a_terminal=counts.of_a_terminal,
+            is_cut=counts.is_cut,
         )
 
 

@@ -135,6 +135,8 @@ def _findings(answer: AutopsyAnswer, numbers: dict[str, int]) -> Iterator[Render
 
 
 def _what_else(answer: AutopsyAnswer) -> Iterator[RenderableType]:
+    if answer.is_cut:
+        yield Text("\nThe log ends in the middle of an entry, and may have had more", "yellow")
     if answer.lines_of_a_terminal:
         yield Text(
             f"\n{format_count(answer.lines_of_a_terminal)} lines are as they are shown on a terminal, and cannot be "

@@ -80,15 +80,26 @@ def test_lines_of_a_terminal_are_told_apart() -> None:
     assert counts.of_a_terminal == 1
 
 
-def test_an_array_that_was_cut_says_so() -> None:
+def test_an_array_of_which_not_even_one_entry_is_whole_is_no_log() -> None:
     with pytest.raises(NoLog, match="was it cut"):
         list(read(io.StringIO(as_google(entry(vitals(60, 0.5)))[:-5]), Counts()))
 
 
-def test_an_array_with_something_else_in_it_says_so() -> None:
-    rubbish = "[" + json.dumps(entry(vitals(60, 0.5))) + "," + "x" * (2 * reading.MAX_LINE_CHARACTERS)
-    with pytest.raises(NoLog, match="is none"):
-        list(read(io.StringIO(rubbish), Counts()))
+@pytest.mark.parametrize(
+    "end", ["", ",", ',{"textPayl', "," + "x" * (2 * reading.MAX_LINE_CHARACTERS)], ids=["", "comma", "half", "other"]
+)
+def test_of_an_array_that_was_cut_what_stands_before_is_read_and_that_it_was_cut_is_told(end: str) -> None:
+    counts = Counts()
+    (one,) = gather(read(io.StringIO("[" + json.dumps(entry(vitals(60, 0.5))) + end), counts))
+    assert (one.name, counts.is_cut) == (INSTANCE, True)
+
+
+@pytest.mark.parametrize("between", ["", "\n", "\n\n", ","])
+def test_all_arrays_are_read_where_several_logs_were_put_into_one_file(between: str) -> None:
+    texts = [as_google(entry(vitals(at, 0.5), name)) for at, name in ((90, "c"), (60, "b"), (30, "a"))]
+    counts = Counts()
+    found = list(read(io.StringIO(between.join(texts)), counts))
+    assert (len(found), counts.skipped, counts.is_cut) == (3, 0, False)
 
 
 @pytest.mark.parametrize("size", [10, 70_000, 300_000])
