@@ -16,6 +16,9 @@ from typing import IO, Final
 MAX_LINE_CHARACTERS: Final = 1_000_000  # one of the black box has 32 kB
 CHUNK_CHARACTERS: Final = 1 << 16
 MAX_NAME_CHARACTERS: Final = 200
+MAX_PREFIX_CHARACTERS: Final = 300  # of `docker compose logs`, `kubectl logs --prefix --timestamps`, syslog
+WRAPPED: Final = ("log", "MESSAGE")  # where a line is, in Docker's own files and in what `journalctl -o json` prints
+LOGGER: Final = '"logger"'
 _BETWEEN: Final = re.compile(r"[ \t\r\n,[\]]*")  # brackets, too: several arrays may stand one after the other
 
 # A line of ours as it is written to a terminal: without a date, and without most of what we need.
@@ -149,8 +152,26 @@ def _of_line(line: str) -> Entry | None:
     try:
         content = json.loads(line)
     except (ValueError, RecursionError):
-        return Entry(None, _one_line(line))
-    return _entry(content) if isinstance(content, dict) else None
+        content = _behind_a_prefix(line)
+        if content is None:
+            return Entry(None, _one_line(line))
+    if not isinstance(content, dict):
+        return None
+    for field_name in WRAPPED:
+        if isinstance(inner := content.get(field_name), str):
+            return _of_line(inner)
+    return _entry(content)
+
+
+def _behind_a_prefix(line: str) -> object:
+    """Return the object behind a name or a time that a reader of logs has put before it; None where there is none."""
+    place = line.find("{", 0, MAX_PREFIX_CHARACTERS)
+    if place < 1 or LOGGER not in line:
+        return None
+    try:
+        return json.JSONDecoder().raw_decode(line, place)[0]
+    except (ValueError, RecursionError):
+        return None
 
 
 def _entry(content: Mapping[str, object]) -> Entry | None:
@@ -205,7 +226,12 @@ def _moment(value: object) -> datetime | None:
         at = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value))  # nanoseconds, as Google has them
     except ValueError:
         return None
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    if at.tzinfo is None:
+        return at.replace(tzinfo=UTC)
+    try:
+        return at.astimezone(UTC)  # as which it is shown
+    except OverflowError:
+        return None  # in the year 1, or 9999
 
 
 def _one_line(text: str) -> str:

@@ -117,6 +117,34 @@ def test_blank_lines_and_a_mark_before_it_are_no_part_of_a_log(before: str, form
     assert instances(before + form(entry(vitals(60, 0.5)))) == [INSTANCE]
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        "beamwarden-1  | {}",
+        "[pod/tai-7d/beamwarden] 2026-11-23T03:00:00.123456789Z {}",
+        "2026-11-23T03:00:00.123456789Z stdout F {}",
+        "Nov 23 03:00:00 host beamwarden[12]: {}",
+    ],
+    ids=["compose", "kubectl", "cri", "syslog"],
+)
+def test_what_stands_before_each_line_in_a_log_that_others_have_written_is_passed_over(form: str) -> None:
+    lines = as_text(vitals(60, 0.5), FULL_BOX).splitlines()
+    assert instances("\n".join(form.format(each) for each in lines)) == [INSTANCE]
+
+
+@pytest.mark.parametrize("name", ["log", "MESSAGE"])
+def test_a_line_that_is_the_field_of_another_is_read(name: str) -> None:
+    lines = as_text(vitals(60, 0.5), FULL_BOX).splitlines()
+    (one,) = gather(read(io.StringIO("\n".join(json.dumps({name: f"{each}\n", "x": 1}) for each in lines)), Counts()))
+    assert (one.name, len(one.vitals), len(one.boxes)) == (INSTANCE, 2, 1)
+
+
+def test_times_of_other_zones_are_those_of_utc() -> None:
+    text = as_text(vitals(60, 0.5, time="2026-11-23T05:01:00+02:00"), vitals(60, 0.5, time="9999-12-31T23:59:59-01:00"))
+    (one,) = gather(read(io.StringIO(text), Counts()))
+    assert str(one.last_at) == "2026-11-23 03:01:00+00:00"
+
+
 def test_a_line_that_begins_with_a_bracket_is_a_line() -> None:
     assert instances("[os_mon] cpu supervisor port\n" + as_text(vitals(60, 0.5))) == [INSTANCE]
 
