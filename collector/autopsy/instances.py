@@ -6,7 +6,8 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice, pairwise
+from operator import itemgetter
 from typing import Final
 
 from pydantic import ValidationError
@@ -21,6 +22,8 @@ MAX_VITALS: Final = 1_000
 MAX_BOXES: Final = 100
 MAX_SIGNS: Final = 200
 MAX_BACKWARDS: Final = 20_000  # two weeks of one instance, at a line a minute
+MAX_HEAD: Final = 1_000
+MOMENTS: Final = 30  # that tell whether time goes backwards
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -132,27 +135,34 @@ def _rename(found: OrderedDict[str | None, Instance], old: str | None, new: str)
 def in_order(entries: Iterable[Entry]) -> Iterable[Entry]:
     """Give entries in the order of time: those of Google come the newest first, and a file of ours in its order.
 
-    Only whether the first two that have a time go backwards is looked at: a file may be too long to be sorted. Of one
-    that goes backwards only what tells anything is kept, and of that the newest.
+    Whether the first of them go backwards more often than forwards is looked at: a file may be too long to be sorted,
+    and where several containers write, a line may stand before one that is a little older. Of one that goes backwards
+    only what tells anything is kept, of that the newest, and in the order of time also where several such were put
+    into one file.
     """
     head: list[Entry] = []
     rest = iter(entries)
     moments: list[datetime] = []
-    for entry in rest:
+    for entry in islice(rest, MAX_HEAD):
         head.append(entry)
         if entry.at is not None and (not moments or entry.at != moments[-1]):
             moments.append(entry.at)
-        if len(moments) == 2:
+        if len(moments) == MOMENTS:
             break
-    if len(moments) == 2 and moments[0] > moments[1]:
-        return [*reversed([*head, *islice(filter(_tells, rest), MAX_BACKWARDS)])]
-    return _chain(head, rest)
+    backwards = sum(later < earlier for earlier, later in pairwise(moments))
+    if 2 * backwards > len(moments) - 1:
+        return _by_time(reversed([*head, *islice(filter(_tells, rest), MAX_BACKWARDS)]))
+    return chain(head, rest)
+
+
+def _by_time(entries: Iterable[Entry]) -> list[Entry]:
+    """Sort entries; one without a time stays behind the one before it."""
+    at, timed = _LONG_AGO, []
+    for entry in entries:
+        at = entry.at or at
+        timed.append((at, entry))
+    return [entry for _, entry in sorted(timed, key=itemgetter(0))]
 
 
 def _tells(entry: Entry) -> bool:
     return entry.is_ours or (entry.at is not None and sign_of(entry.at, entry) is not None)
-
-
-def _chain(head: Iterable[Entry], rest: Iterable[Entry]) -> Iterable[Entry]:
-    yield from head
-    yield from rest

@@ -40,6 +40,20 @@ def test_what_gcloud_prints_is_read_in_the_order_of_time() -> None:
     assert (one.where.service, one.where.region, one.where.project) == ("tai-autonomics", "europe-west1", "acme-prod")
 
 
+def test_several_logs_of_google_in_one_file_are_read_in_the_order_of_time() -> None:
+    older = as_google(*(entry(vitals(at, share)) for at, share in ((30, 0.4), (60, 0.5), (90, 0.6))))
+    newer = as_google(entry(vitals(120, 0.7)), entry(FULL_BOX))
+    for text in (older + newer, newer + older):
+        (one,) = gather(read(io.StringIO(text), Counts()))
+        assert [round(each.line.memory_limit_share or 0, 2) for each in one.vitals] == [0.4, 0.5, 0.6, 0.7, 0.95]
+
+
+def test_a_line_that_stands_before_one_a_little_older_does_not_turn_time_around() -> None:
+    text = as_text(vitals(60, 0.5), line(59.9, "connected as x"), vitals(120, 0.6), vitals(180, 0.7))
+    (one,) = gather(read(io.StringIO(text), Counts()))
+    assert [each.line.memory_limit_share for each in one.vitals] == [0.5, 0.6, 0.7]
+
+
 def test_entries_in_lines_are_read_too() -> None:
     text = "\n".join(json.dumps(each) for each in (entry(vitals(60, 0.5)), platform(70, "signal 9")))
     assert instances(text) == [INSTANCE]
