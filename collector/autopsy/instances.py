@@ -29,10 +29,18 @@ _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """A line of ours with figures, and when it was written."""
+    """A line of ours with figures, when it was written, and the how manieth of the log it is: clocks may go back."""
 
     at: datetime
+    place: int
     line: Vitals
+
+
+@dataclass(frozen=True, slots=True)
+class Box(At):
+    """A line of the black box."""
+
+    line: BlackBoxLine
 
 
 @dataclass(slots=True)
@@ -45,11 +53,11 @@ class Instance:
     first_at: datetime | None = None
     last_at: datetime | None = None
     vitals: deque[At] = field(default_factory=lambda: deque(maxlen=MAX_VITALS))
-    boxes: deque[tuple[datetime, BlackBoxLine]] = field(default_factory=lambda: deque(maxlen=MAX_BOXES))
+    boxes: deque[Box] = field(default_factory=lambda: deque(maxlen=MAX_BOXES))
     signs: deque[Sign] = field(default_factory=lambda: deque(maxlen=MAX_SIGNS))
 
-    def take(self, entry: Entry) -> None:
-        """Take one line of this instance. Lines come in the order of time."""
+    def take(self, entry: Entry, place: int) -> None:
+        """Take one line of this instance, the how manieth of the log."""
         self.lines += 1
         self.where = Where(
             *(new if new is not None else old for new, old in zip(_all(entry.where), _all(self.where), strict=True))
@@ -61,8 +69,8 @@ class Instance:
         if at is None:
             return
         if entry.is_ours:
-            self._take_figures(at, entry)
-        sign = sign_of(at, entry)
+            self._take_figures(at, entry, place)
+        sign = sign_of(at, entry, place)
         if sign is not None:
             self.signs.append(sign)
 
@@ -75,16 +83,16 @@ class Instance:
         self.boxes.extend(later.boxes)
         self.signs.extend(later.signs)
 
-    def _take_figures(self, at: datetime, entry: Entry) -> None:
+    def _take_figures(self, at: datetime, entry: Entry, place: int) -> None:
         try:
             if entry.text.startswith(MESSAGE):
                 # Tamed as it was when it was written: what stands in a file, anybody may have put there.
                 box = BlackBoxLine.model_validate({name: tame(value) for name, value in entry.facts.items()})
-                self.boxes.append((at, box))
-                self.vitals.append(At(at, box))
+                self.boxes.append(Box(at, place, box))
+                self.vitals.append(At(at, place, box))
             elif entry.text.startswith("vital signs"):
                 figures = {name: tame(entry.facts[name]) for name in Vitals.model_fields if name in entry.facts}
-                self.vitals.append(At(at, Vitals.model_validate(figures)))
+                self.vitals.append(At(at, place, Vitals.model_validate(figures)))
         except ValidationError:
             return  # of a release that writes other figures, or cut: its text still counts
 
@@ -102,7 +110,7 @@ def gather(entries: Iterable[Entry]) -> list[Instance]:
     found: OrderedDict[str | None, Instance] = OrderedDict()
     latest: str | None = None
     runs = 0
-    for entry in in_order(entries):
+    for place, entry in enumerate(in_order(entries)):
         if entry.where.instance is None and entry.is_ours and entry.text.startswith("serving on"):
             latest = None
             if None in found and found[None].vitals:
@@ -118,7 +126,7 @@ def gather(entries: Iterable[Entry]) -> list[Instance]:
                 found.popitem(last=False)
             found[name] = Instance(name)
         found.move_to_end(name)
-        found[name].take(entry)
+        found[name].take(entry, place)
     told = [one for one in found.values() if one.vitals or one.signs]
     return sorted(told, key=lambda one: one.last_at or _LONG_AGO, reverse=True)
 
@@ -165,4 +173,4 @@ def _by_time(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _tells(entry: Entry) -> bool:
-    return entry.is_ours or (entry.at is not None and sign_of(entry.at, entry) is not None)
+    return entry.is_ours or (entry.at is not None and sign_of(entry.at, entry, 0) is not None)

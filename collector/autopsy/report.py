@@ -81,7 +81,7 @@ class AutopsyAnswer(BaseModel):
     def of(cls, instance: Instance, others: Sequence[Instance], counts: Counts) -> Self:
         """Say of an instance how it died."""
         death = decide(instance)
-        boxes = [box for _, box in reversed(instance.boxes)]
+        boxes = [box.line for box in reversed(instance.boxes)]
         found = next((box for box in boxes if box.findings), None)
         findings = [] if found is None else [_finding(part) for part in found.findings]
         return cls(
@@ -133,23 +133,23 @@ def _place(where: Where) -> Place:
 
 def _timeline(instance: Instance) -> list[TimelineRow]:
     """Tell every sign, and vital signs where memory has moved; of too many the last."""
-    signs = [(sign.at, _of_sign(sign)) for sign in instance.signs]
-    rows = sorted([*signs, *_of_vitals(instance.vitals)], key=lambda row: row[0])
-    return [TimelineRow(at=at, what=what) for at, what in rows[-MOST_ROWS:]]
+    signs = [(sign.place, sign.at, _of_sign(sign)) for sign in instance.signs]
+    rows = sorted([*signs, *_of_vitals(instance.vitals)])
+    return [TimelineRow(at=at, what=what) for _, at, what in rows[-MOST_ROWS:]]
 
 
 def _of_sign(sign: Sign) -> str:
     return sign.text if sign.text.startswith(sign.what) else f"{sign.what}: {sign.text}"
 
 
-def _of_vitals(vitals: Iterable[At]) -> Iterator[tuple[datetime, str]]:
+def _of_vitals(vitals: Iterable[At]) -> Iterator[tuple[int, datetime, str]]:
     told: float | None = None
-    last: tuple[datetime, str] | None = None
+    last: tuple[int, datetime, str] | None = None
     for each in vitals:
         if isinstance(each.line, BlackBoxLine):
             continue  # which is a sign
         figure = _figure(each)
-        text = each.at, _vital_signs(each)
+        text = each.place, each.at, _vital_signs(each)
         if figure is None or (told is not None and abs(figure - told) < STEP * max(told, 1e-9)):
             last = text
             continue

@@ -32,9 +32,10 @@ class What(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """One such line."""
+    """One such line, the how manieth of the log."""
 
     at: datetime
+    place: int
     what: What
     text: str
 
@@ -60,17 +61,17 @@ _OF_OURS: Final = (
 )
 
 
-def sign_of(at: datetime, entry: Entry) -> Sign | None:
+def sign_of(at: datetime, entry: Entry, place: int) -> Sign | None:
     """Return what a line tells of an end; None for any other."""
     text = entry.text
     if entry.is_ours:
         found = next((what for start, what in _OF_OURS if text.startswith(start)), None)
         if found is What.BOX and Kind.SIGTERM in _reasons(entry, "kind"):
             # The last words. Those who are killed some seconds later do not come to say that they have ended.
-            return Sign(at, What.ENDED, _told(entry, found))
-        return None if found is None else Sign(at, found, _told(entry, found))
+            return Sign(at, place, What.ENDED, _told(entry, found))
+        return None if found is None else Sign(at, place, found, _told(entry, found))
     what = next((what for what, pattern in _OF_OTHERS.items() if pattern.search(text)), None)
-    return None if what is None else Sign(at, what, text[:MAX_TEXT_CHARACTERS])
+    return None if what is None else Sign(at, place, what, text[:MAX_TEXT_CHARACTERS])
 
 
 def _told(entry: Entry, what: What) -> str:

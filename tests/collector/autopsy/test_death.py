@@ -83,6 +83,11 @@ def test_an_application_that_went_is_what_the_service_died_of() -> None:
     assert death.why[0].startswith("the application tai_autonomics ran")
 
 
+def test_a_clock_that_was_put_back_changes_nothing() -> None:
+    back = line(900, "connected as X@127.0.0.1", logger="collector.changes")
+    assert died(as_text(SERVING, back, vitals(960, 0.5), vitals(60, 0.9), FULL_BOX)).cause is Cause.MEMORY
+
+
 def test_where_nothing_says_how_it_is_not_known() -> None:
     death = died(as_text(SERVING, vitals(60, 0.3), vitals(120, 0.31)))
     assert (death.cause, death.confidence) == (Cause.NOT_KNOWN, Confidence.POSSIBLE)

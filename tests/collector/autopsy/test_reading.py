@@ -218,4 +218,4 @@ def test_text_of_any_kind_is_read_or_told_not_to_be_a_log(text: str) -> None:
 
 def test_a_box_of_a_later_release_is_read_as_far_as_it_is_known() -> None:
     (one,) = gather(read(io.StringIO(as_text(box(60, ("memory", "x"), new_figure=1, black_box=9))), Counts()))
-    assert one.boxes[0][1].reasons[0].kind == "memory"
+    assert one.boxes[0].line.reasons[0].kind == "memory"
