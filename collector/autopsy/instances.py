@@ -22,6 +22,8 @@ MAX_VITALS: Final = 1_000
 MAX_BOXES: Final = 100
 MAX_SIGNS: Final = 200
 MAX_BACKWARDS: Final = 20_000  # two weeks of one instance, at a line a minute
+LATE_SECONDS: Final = 10.0  # that a line of ours may be written after what ended it
+SILENT_SECONDS: Final = 180.0  # three lines of vital signs
 MAX_HEAD: Final = 1_000
 MOMENTS: Final = 30  # that tell whether time goes backwards
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
@@ -104,9 +106,11 @@ def _all(where: Where) -> tuple[str | None, ...]:
 def gather(entries: Iterable[Entry]) -> list[Instance]:
     """Sort entries by instance, the one whose last line is the latest first.
 
-    A line that names no instance is of the only one there is, or of the one that wrote last before it. Where nothing is
-    named, each run of a collector is one: ``run 1`` and so on, and the last of them without a name.
+    A line that names no instance is of the only one there is, or of the one that wrote last before it; but where it
+    tells of an end and there are several, it is of the one that had written its last line then. Where nothing is named,
+    each run of a collector is one: ``run 1`` and so on, and the last of them without a name.
     """
+    ends: deque[tuple[int, Entry]] = deque(maxlen=MAX_SIGNS)
     found: OrderedDict[str | None, Instance] = OrderedDict()
     latest: str | None = None
     runs = 0
@@ -116,6 +120,9 @@ def gather(entries: Iterable[Entry]) -> list[Instance]:
             if None in found and found[None].vitals:
                 runs += 1
                 _rename(found, None, f"run {runs}")
+        if entry.where.instance is None and len(found) > 1 and _tells(entry) and not entry.is_ours:
+            ends.append((place, entry))
+            continue
         name = entry.where.instance or latest
         if latest is None and name is not None and None in found:
             # What came before the first name is of the one that has it: its first lines know no instance yet.
@@ -127,8 +134,21 @@ def gather(entries: Iterable[Entry]) -> list[Instance]:
             found[name] = Instance(name)
         found.move_to_end(name)
         found[name].take(entry, place)
+    for place, entry in ends:
+        if ended := _had_fallen_silent(found.values(), entry.at):
+            ended.take(entry, place)
     told = [one for one in found.values() if one.vitals or one.signs]
     return sorted(told, key=lambda one: one.last_at or _LONG_AGO, reverse=True)
+
+
+def _had_fallen_silent(instances: Iterable[Instance], at: datetime | None) -> Instance | None:
+    """Return the one that wrote its last figures shortly before; of several the one whose memory was the fullest."""
+    silent = [
+        one
+        for one in instances
+        if at is not None and one.vitals and -LATE_SECONDS <= (at - one.vitals[-1].at).total_seconds() <= SILENT_SECONDS
+    ]
+    return max(silent, key=lambda one: one.vitals[-1].line.memory_limit_share or 0.0, default=None)
 
 
 def _rename(found: OrderedDict[str | None, Instance], old: str | None, new: str) -> None:

@@ -26,6 +26,16 @@ def test_what_cloud_run_says_of_memory_is_certain() -> None:
     assert any("96% of the memory limit" in why for why in death.why)
 
 
+def test_an_end_without_a_name_is_of_the_instance_that_fell_silent_then_and_not_of_one_that_lives() -> None:
+    dead = [entry(vitals(at, 0.9, instance_id="dead"), "dead") for at in (60, 120)]
+    alive = [entry(vitals(at, 0.3, instance_id="alive"), "alive") for at in range(30, 600, 60)]
+    exceeded = {name: value for name, value in platform(150, EXCEEDED).items() if name != "labels"}
+    causes = {
+        one.name: decide(one).cause for one in gather(read(io.StringIO(as_google(*dead, *alive, exceeded)), Counts()))
+    }
+    assert causes == {"alive": Cause.NOT_KNOWN, "dead": Cause.MEMORY}
+
+
 def test_memory_that_was_full_and_then_silence_is_likely() -> None:
     death = died(as_text(SERVING, vitals(60, 0.5), vitals(480, 0.9), FULL_BOX))
     assert (death.cause, death.confidence) == (Cause.MEMORY, Confidence.LIKELY)
