@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from collector.autopsy.death import Cause, Confidence, Death, decide
 from collector.autopsy.instances import At, Instance
-from collector.autopsy.reading import Counts, Where
+from collector.autopsy.reading import Counts
 from collector.autopsy.signs import Sign
 from collector.blackbox.models import BlackBoxLine, FindingPart, GrowthPart, Part, ProcessPart, SeriesPart, TablePart
 from collector.diagnosis.commands import BY_NAME
@@ -99,7 +99,7 @@ class AutopsyAnswer(BaseModel):
             top_mailboxes=_first(box.top_mailboxes for box in boxes),
             top_tables=_first(box.top_tables for box in boxes),
             findings=findings,
-            commands=[CommandRow.of(name, _place(instance.where)) for name in _names(death.cause, findings)],
+            commands=[CommandRow.of(name, _place(instance)) for name in _names(death.cause, findings)],
             other_instances=[str(one.name) for one in others][:MOST_OTHERS],
             skipped_lines=counts.skipped,
             lines_of_a_terminal=counts.of_a_terminal,
@@ -121,13 +121,14 @@ def _names(cause: Cause, findings: Iterable[FindingRow]) -> list[str]:
     return list(dict.fromkeys((*_COMMANDS[cause], *(name for finding in findings for name in finding.commands))))
 
 
-def _place(where: Where) -> Place:
-    unknown = Place()
+def _place(instance: Instance) -> Place:
+    where, unknown = instance.where, Place()
     return Place(
         where.service or unknown.service,
         where.region or unknown.region,
         where.project or unknown.project,
         where.revision or unknown.revision,
+        instance.last_at,
     )
 
 
