@@ -13,9 +13,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import IO, Final
 
+from collector.blackbox.bounding import tame_text
+
 MAX_LINE_CHARACTERS: Final = 1_000_000  # one of the black box has 32 kB
 CHUNK_CHARACTERS: Final = 1 << 16
 MAX_NAME_CHARACTERS: Final = 200
+MAX_TEXT_CHARACTERS: Final = 2_000
 MAX_PREFIX_CHARACTERS: Final = 300  # of `docker compose logs`, `kubectl logs --prefix --timestamps`, syslog
 WRAPPED: Final = ("log", "MESSAGE")  # where a line is, in Docker's own files and in what `journalctl -o json` prints
 LOGGER: Final = '"logger"'
@@ -216,7 +219,7 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 
 def _name(value: object) -> str | None:
-    return value[:MAX_NAME_CHARACTERS] if isinstance(value, str) and value else None
+    return tame_text(value, MAX_NAME_CHARACTERS) if isinstance(value, str) and value else None
 
 
 def _moment(value: object) -> datetime | None:
@@ -235,4 +238,4 @@ def _moment(value: object) -> datetime | None:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text[:2_000].split())
+    return tame_text(" ".join(text[:MAX_TEXT_CHARACTERS].split()), MAX_TEXT_CHARACTERS)

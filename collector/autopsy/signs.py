@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from collector.autopsy.reading import Entry
+from collector.blackbox.bounding import tame_text
 from collector.blackbox.triggers import Kind
 
 MAX_TEXT_CHARACTERS: Final = 200
@@ -84,4 +85,4 @@ def _told(entry: Entry, what: What) -> str:
 def _reasons(entry: Entry, field: str) -> list[str]:
     reasons = entry.facts.get("reasons")
     rows = reasons[:MAX_REASONS] if isinstance(reasons, list) else []
-    return [str(each[field]) for each in rows if isinstance(each, dict) and each.get(field)]
+    return [tame_text(str(each[field])) for each in rows if isinstance(each, dict) and each.get(field)]

@@ -14,6 +14,7 @@ from typing import Final, TypeAlias, TypeVar
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from collector.blackbox.bounding import tame_text
 from collector.diagnosis.service_facts import (
     INFINITY,
     Latency,
@@ -126,7 +127,7 @@ def _queue(after: Look) -> QueueOrNot:
     if not depths:
         return _missing(QUEUE)
     labels, fullest = max(depths.items(), key=lambda each: each[1])
-    return QueueDepth(sum(depths.values()), fullest, dict(labels).get("pool_id", ""))
+    return QueueDepth(sum(depths.values()), fullest, tame_text(dict(labels).get("pool_id", "")))
 
 
 def _missing(name: str) -> NotKnown:

@@ -216,6 +216,17 @@ def test_text_of_any_kind_is_read_or_told_not_to_be_a_log(text: str) -> None:
         assert "JSON array" in str(error)  # noqa: PT017  # that there is none is all right as well
 
 
+def test_halves_of_characters_are_told_as_what_they_are() -> None:
+    half = "\ud800"
+    counts = Counts()
+    text = as_google(
+        entry(vitals(60, 0.5, instance_id=half, erlang_node=half)), entry(box(65, ("memory", half))),
+        platform(70, f"signal 9 {half}", half), entry(vitals(75, 0.5, instance_id="b"), "b"),
+    )  # fmt: skip
+    for one in gather(read(io.StringIO(text), counts)):
+        assert "\\ud800" not in AutopsyAnswer.of(one, [], counts).model_dump_json()
+
+
 def test_a_box_of_a_later_release_is_read_as_far_as_it_is_known() -> None:
     (one,) = gather(read(io.StringIO(as_text(box(60, ("memory", "x"), new_figure=1, black_box=9))), Counts()))
     assert one.boxes[0].line.reasons[0].kind == "memory"
