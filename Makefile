@@ -15,7 +15,11 @@ unexport PYTHONDONTWRITEBYTECODE
 LISTEN ?= 127.0.0.1:9750
 SECONDS ?= 60
 
+<<<<<<< HEAD
 .PHONY: help setup demo test format-check lint types pytest coverage image-test fuzz format bench costs requirements clean
+=======
+.PHONY: help setup demo test format-check lint types pytest coverage image-test fuzz format docs dist bench requirements clean
+>>>>>>> main
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +59,12 @@ fuzz: $(READY) ## Throw bytes at what reads a peer's bytes (SECONDS for each har
 format: $(READY) ## Format the code and mend what can be mended by itself
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
+
+docs: $(READY) ## Write anew what is made from the code: pages of docs/, and the dashboards (tests compare)
+	@for page in cli dashboards metrics playbooks settings; do $(BIN)/python -m scripts.$$page || exit; done
+
+dist: $(READY) ## The wheel and the source archive, in dist/
+	@$(BIN)/python -m hatchling build
 
 bench: $(READY) ## How fast it is, beside native Erlang and pickle (a minute; SIZES=all: nodes up to 1,000,000 processes; RESULTS=file keeps it)
 	@$(BIN)/python -m benchmarks $(if $(SIZES),--sizes=$(SIZES)) $(if $(RESULTS),--results=$(RESULTS))

@@ -126,10 +126,12 @@ async def _watch(beam: Beam, interval_seconds: float, window_seconds: float) -> 
             await asyncio.sleep(interval_seconds / 10)
         before = await collector.counted(scraper)
         start, scrapes = time.monotonic(), []
-        while time.monotonic() - start < window_seconds:
+        while True:
             asked_at = time.monotonic()
             page = await scraper.get(f"{collector.url}/metrics")
             scrapes.append(time.monotonic() - asked_at)
+            if time.monotonic() - start >= window_seconds:
+                break
             await asyncio.sleep(max(0.0, asked_at + interval_seconds - time.monotonic()))
         seconds = time.monotonic() - start
         after = await collector.counted(scraper)

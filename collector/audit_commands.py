@@ -71,8 +71,9 @@ def verify_audit(
 ) -> None:
     """Say whether the journal is as it was written: 0 yes, 1 no.
 
-    The newest entries can be cut off, and a whole journal can be written anew, without a trace in it. The log has the
-    hash of every entry as journal_head; with --head that is found out.
+    The newest entries can be cut off, and a whole journal can be written
+    anew, without a trace in it. The log has the hash of every entry as
+    journal_head; with --head that is found out.
     """
     if head is not None and not _HASH.fullmatch(head := head.strip().lower()):
         raise SettingsError(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import sys
+import zlib
 from collections.abc import Iterator
 from typing import IO, Annotated, Final
 
@@ -19,6 +21,7 @@ from collector.render.autopsy import autopsy_page
 from collector.showing import Manner, show
 
 STANDARD_INPUT: Final = "-"
+GZIP: Final = b"\x1f\x8b"
 
 app = typer.Typer()
 
@@ -42,8 +45,9 @@ def autopsy(
             found = gather(read(stream, counts))
         except NoLog as error:
             raise ClientError(f"{file}: {error}") from None
-        except OSError as error:
-            raise ClientError(f"{file}: cannot be read: {error.strerror}") from None
+        except (OSError, EOFError, zlib.error) as error:  # the latter two, and some of the first, of what is compressed
+            why = getattr(error, "strerror", None) or error
+            raise ClientError(f"{file}: cannot be read: {why}") from None
     chosen = _chosen(file, found, instance, counts)
     others = [one for one in found if one is not chosen]
     answer = AutopsyAnswer.of(chosen, others, counts)
@@ -57,9 +61,11 @@ def _opened(file: str) -> Iterator[IO[str]]:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise ClientError(f"{file}: cannot be read: {why}") from None
+    mark = source.peek(2)[:2] if isinstance(source, io.BufferedReader) else b""
     # As a log may have any bytes; and some shells save what they are given as UTF-16.
-    is_utf_16 = source.peek(2)[:2] in {b"\xff\xfe", b"\xfe\xff"} if isinstance(source, io.BufferedReader) else False
-    with io.TextIOWrapper(source, "utf-16" if is_utf_16 else "utf-8", errors="replace", newline="\n") as stream:
+    encoding = "utf-16" if mark in {b"\xff\xfe", b"\xfe\xff"} else "utf-8"
+    plain = gzip.GzipFile(fileobj=source) if mark == GZIP else source
+    with source, io.TextIOWrapper(plain, encoding, errors="replace", newline="\n") as stream:
         yield stream
 
 

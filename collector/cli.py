@@ -15,44 +15,37 @@ from collector import (
     autopsy_commands,
     cleaning_commands,
     commands,
+    completion_commands,
     diagnose_commands,
     restart_commands,
     token_commands,
 )
 from collector.client import ClientError
-from collector.diagnosis_settings import DiagnosisSettings
 from collector.flags import with_settings
 from collector.load import describe, load_cookie, load_settings
 from collector.logs import set_up_logging
 from collector.render.parts import printable
-from collector.settings import Settings, SettingsError
+from collector.setting_words import GROUPS
+from collector.settings import SettingsError
 from collector.version import VERSION
-
-_OF_ASKERS = ("url", "token_file", "id_token")
 
 app = typer.Typer(
     name="beamwarden",
     help="Ask Erlang nodes what is wrong with them, without harming them.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=False,  # collector.completion_commands says why
     pretty_exceptions_enable=False,
-    epilog="Settings are also variables, BEAMWARDEN_LISTEN for --listen, and lines of beamwarden.toml.",
+    epilog="Settings are also variables, BEAMWARDEN_LISTEN for --listen, and lines of beamwarden.toml. A command ends "
+    "with 0, with 1 when there is no answer or the node is down, and with 2 when a setting or an option is wrong.",
 )
 
 
 @app.command()
 @with_settings(
     # Thresholds are of a file, or of the environment: who sets one sets it for good.
-    [
-        name
-        for name in Settings.model_fields
-        if name not in {"url", "token_file", "id_token", *DiagnosisSettings.names()}
-    ],
-    more_help={
-        "node": describe("node") + "; may be repeated",
-        "listen": describe("listen") + " (default: 127.0.0.1:9750)",
-        "expected_supervisors": describe("expected_supervisors") + ", separated by commas",
-    },
+    [name for group, names in GROUPS.items() if group not in {"Command line", "Diagnosis"} for name in names],
+    more_help={"node": f"{describe('node')}; may be repeated"},
+    panels={name: group for group, names in GROUPS.items() for name in names},
     repeated=["node"],
 )
 def serve(flags: dict[str, object], config: Path | None) -> None:
@@ -74,6 +67,7 @@ app.add_typer(restart_commands.app)
 app.add_typer(cleaning_commands.app)
 app.add_typer(token_commands.app, name="token", short_help="Say who may ask from elsewhere, and who may act.")
 app.add_typer(audit_commands.app, name="audit")
+app.add_typer(completion_commands.app)
 
 
 @app.callback(invoke_without_command=True)
@@ -93,6 +87,8 @@ def _fail(error: Exception, status: int) -> NoReturn:
 
 def main() -> None:
     """Run the command line; end with 0, with 1 when there is no answer, or with 2 when a setting is wrong."""
+    if completion_commands.VARIABLE in os.environ:
+        completion_commands.know_shells()
     try:
         app()
     except SettingError as error:

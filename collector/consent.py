@@ -17,7 +17,7 @@ from collector.restarts.models import RestartRequest
 from collector.settings import SettingsError
 from collector.showing import query_of
 
-Reason = Annotated[str, typer.Option("--reason", help="why, for the journal")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="why, for the journal")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="only show what would be done")]
 Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
 AsJson = Annotated[bool, typer.Option("--json", help="print the answer as JSON; asks nothing")]

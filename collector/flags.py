@@ -9,7 +9,8 @@ from typing import Annotated, Final, Optional
 
 import typer
 
-from collector.load import describe, flag_of
+from collector.load import flag_of
+from collector.setting_words import choices_of, default_of, meaning_of, metavar_of
 from collector.settings import Settings
 
 # How to reach a node that is asked without a collector.
@@ -19,7 +20,7 @@ CONNECTION: Final = tuple(
     if name in {"cookie_file", "own_name", "epmd_port", "answer_memory_bytes"} or name.startswith("tls_")
 )
 
-_MORE_HELP: Final = {"epmd_port": describe("epmd_port") + " (default: ERL_EPMD_PORT, or 4369)"}
+_EPMD_PORT_HELP: Final = meaning_of("epmd_port") + " (default: ERL_EPMD_PORT, or 4369)"
 _CONFIG_HELP: Final = "the settings file (default: beamwarden.toml here, if it exists)"
 
 
@@ -36,12 +37,14 @@ def with_settings(
     its own stand behind these two. ``more_help`` replaces the description of a setting, ``repeated`` are those that may
     be given several times, ``panels`` says below which heading of the help an option stands, if not with the command's.
     """
-    help_of = {name: describe(name) for name in names} | _MORE_HELP | dict(more_help or {})
+    help_of = {name: _help(name) for name in names} | {"epmd_port": _EPMD_PORT_HELP} | dict(more_help or {})
     panel_of = panels or {}
     options = [_option(name, help_of[name], is_repeated=name in repeated, panel=panel_of.get(name)) for name in names]
     config = Annotated[
         Path | None,
-        typer.Option("--config", readable=False, help=_CONFIG_HELP, rich_help_panel=panel_of.get("config")),
+        typer.Option(
+            "--config", metavar="FILE", readable=False, help=_CONFIG_HELP, rich_help_panel=panel_of.get("config")
+        ),
     ]
     options.append(inspect.Parameter("config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=config))
 
@@ -63,14 +66,35 @@ def with_settings(
     return decorate
 
 
+def _help(name: str) -> str:
+    """Return the description with the default; of what is on or off without its word for that."""
+    meaning, default = meaning_of(name), default_of(name)
+    if metavar_of(name) is None:
+        meaning = meaning.removeprefix("true to ").removesuffix(", else false")
+        default = "on" if default == "true" else ""
+    return f"{meaning} (default: {default})" if default else meaning
+
+
 def _option(name: str, help_text: str, *, is_repeated: bool, panel: str | None) -> inspect.Parameter:
     # Texts, also of numbers: the settings say what is wrong with one, in the same words wherever it stood.
     kind: type = list[str] if is_repeated else str
-    if Settings.model_fields[name].annotation is bool:
-        kind, help_text = bool, help_text.removeprefix("true to ").removesuffix(", else false")
-    flag = flag_of(name)
+    flag, metavar = flag_of(name), metavar_of(name)
+    if metavar is None:
+        kind = bool
     if Settings.model_fields[name].default is True:
         flag = f"{flag}/--no-{flag.removeprefix('--')}"  # or nobody could turn it off
-    option = typer.Option(flag, help=help_text, rich_help_panel=panel)
+    option = typer.Option(
+        flag, help=help_text, metavar=metavar, rich_help_panel=panel, autocompletion=_completion(choices_of(name))
+    )
     annotation = Annotated[Optional[kind], option]  # type: ignore[valid-type]  # noqa: UP045  # a type that is known only now
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _completion(choices: Sequence[str]) -> Callable[[str], list[str]] | None:
+    """Let a shell complete what can be chosen; behind commas too, as lists have them."""
+
+    def complete(incomplete: str) -> list[str]:
+        before, comma, _ = incomplete.rpartition(",")
+        return [f"{before}{comma}{choice}" for choice in choices if f"{before}{comma}{choice}".startswith(incomplete)]
+
+    return complete if choices else None

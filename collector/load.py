@@ -128,6 +128,11 @@ def flag_of(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def variable_of(name: str) -> str:
+    """Return the variable that holds a setting."""
+    return PREFIX + name.upper()
+
+
 def describe(name: str) -> str:
     """Return what the value of a setting should be."""
     return Settings.model_fields[name].description or ""
@@ -149,7 +154,7 @@ def _from_environment(environ: Mapping[str, str], mistakes: list[str]) -> list[t
         if name in Settings.model_fields and variable == variable.upper():
             found.append((f"{variable} (environment)", name, value))
         else:
-            mistakes.append(f"{variable} (environment): there is no such setting{_nearest(name, _variable_of)}")
+            mistakes.append(f"{variable} (environment): there is no such setting{_nearest(name, variable_of)}")
     return found
 
 
@@ -191,10 +196,6 @@ def _from_table(path: Path, name: str, table: object, mistakes: list[str]) -> li
         else:
             mistakes.append(f"{path}: [{name}] {one}: there is no such setting; there are {', '.join(inner)}")
     return found
-
-
-def _variable_of(name: str) -> str:
-    return PREFIX + name.upper()
 
 
 def _nearest(name: str, spell: Callable[[str], str] = str) -> str:

@@ -52,12 +52,11 @@ class ServiceSettings(BaseModel):
     )
     prometheus_url: Annotated[str, AfterValidator(to_url)] | None = Field(
         default=None,
-        description="a Prometheus that has the service's metrics, without /api/v1; Google's managed one is "
-        "https://monitoring.googleapis.com/v1/projects/PROJECT_ID/location/global/prometheus",
+        description="a Prometheus that has the service's metrics, Google's managed one say, without /api/v1",
     )
     prometheus_selector: Annotated[str, AfterValidator(_to_matchers)] = Field(
         default="",
-        description='label matchers that choose this service among several in Prometheus, job="tai",env="prod"',
+        description='label matchers that choose this service among several there, as job="tai",env="prod"',
     )
     cloud_project: _CloudName | None = Field(
         default=None, description="the Google Cloud project of the service, for commands (default: as Cloud Run says)"

@@ -58,9 +58,9 @@ def _last_life(instance: Instance) -> Instance:
         return instance
     return replace(
         instance,
-        vitals=deque(each for each in instance.vitals if each.at >= back.at),
-        boxes=deque((at, box) for at, box in instance.boxes if at >= back.at),
-        signs=deque(sign for sign in instance.signs if sign.at >= back.at),
+        vitals=deque(each for each in instance.vitals if each.place >= back.place),
+        boxes=deque(box for box in instance.boxes if box.place >= back.place),
+        signs=deque(sign for sign in instance.signs if sign.place >= back.place),
     )
 
 
@@ -133,14 +133,14 @@ def _while_it_lived_on(instance: Instance, share: float | None, memory: tuple[st
             "the node went, and the instance lived on" + (": its memory was full" if is_full else ""),
             (lost.text, *([crashed.text] if crashed else []), *memory),
         )
-    for at, box in reversed(instance.boxes):
-        gone = [each.what for each in box.reasons if each.kind in {"application", "supervisor"}]
+    for box in reversed(instance.boxes):
+        gone = [each.what for each in box.line.reasons if each.kind in {"application", "supervisor"}]
         if gone:
             yield Death(
                 Cause.APPLICATION_GONE,
                 Confidence.LIKELY,
                 "the node lived on, and what it is for did not",
-                (*(f"{what}, at {_clock(at)}" for what in gone[:5]), *memory),
+                (*(f"{what}, at {_clock(box.at)}" for what in gone[:5]), *memory),
             )
 
 

@@ -6,7 +6,8 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice, pairwise
+from operator import itemgetter
 from typing import Final
 
 from pydantic import ValidationError
@@ -21,15 +22,27 @@ MAX_VITALS: Final = 1_000
 MAX_BOXES: Final = 100
 MAX_SIGNS: Final = 200
 MAX_BACKWARDS: Final = 20_000  # two weeks of one instance, at a line a minute
+LATE_SECONDS: Final = 10.0  # that a line of ours may be written after what ended it
+SILENT_SECONDS: Final = 180.0  # three lines of vital signs
+MAX_HEAD: Final = 1_000
+MOMENTS: Final = 30  # that tell whether time goes backwards
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """A line of ours with figures, and when it was written."""
+    """A line of ours with figures, when it was written, and the how manieth of the log it is: clocks may go back."""
 
     at: datetime
+    place: int
     line: Vitals
+
+
+@dataclass(frozen=True, slots=True)
+class Box(At):
+    """A line of the black box."""
+
+    line: BlackBoxLine
 
 
 @dataclass(slots=True)
@@ -42,11 +55,11 @@ class Instance:
     first_at: datetime | None = None
     last_at: datetime | None = None
     vitals: deque[At] = field(default_factory=lambda: deque(maxlen=MAX_VITALS))
-    boxes: deque[tuple[datetime, BlackBoxLine]] = field(default_factory=lambda: deque(maxlen=MAX_BOXES))
+    boxes: deque[Box] = field(default_factory=lambda: deque(maxlen=MAX_BOXES))
     signs: deque[Sign] = field(default_factory=lambda: deque(maxlen=MAX_SIGNS))
 
-    def take(self, entry: Entry) -> None:
-        """Take one line of this instance. Lines come in the order of time."""
+    def take(self, entry: Entry, place: int) -> None:
+        """Take one line of this instance, the how manieth of the log."""
         self.lines += 1
         self.where = Where(
             *(new if new is not None else old for new, old in zip(_all(entry.where), _all(self.where), strict=True))
@@ -58,8 +71,8 @@ class Instance:
         if at is None:
             return
         if entry.is_ours:
-            self._take_figures(at, entry)
-        sign = sign_of(at, entry)
+            self._take_figures(at, entry, place)
+        sign = sign_of(at, entry, place)
         if sign is not None:
             self.signs.append(sign)
 
@@ -72,16 +85,16 @@ class Instance:
         self.boxes.extend(later.boxes)
         self.signs.extend(later.signs)
 
-    def _take_figures(self, at: datetime, entry: Entry) -> None:
+    def _take_figures(self, at: datetime, entry: Entry, place: int) -> None:
         try:
             if entry.text.startswith(MESSAGE):
                 # Tamed as it was when it was written: what stands in a file, anybody may have put there.
                 box = BlackBoxLine.model_validate({name: tame(value) for name, value in entry.facts.items()})
-                self.boxes.append((at, box))
-                self.vitals.append(At(at, box))
+                self.boxes.append(Box(at, place, box))
+                self.vitals.append(At(at, place, box))
             elif entry.text.startswith("vital signs"):
                 figures = {name: tame(entry.facts[name]) for name in Vitals.model_fields if name in entry.facts}
-                self.vitals.append(At(at, Vitals.model_validate(figures)))
+                self.vitals.append(At(at, place, Vitals.model_validate(figures)))
         except ValidationError:
             return  # of a release that writes other figures, or cut: its text still counts
 
@@ -93,18 +106,23 @@ def _all(where: Where) -> tuple[str | None, ...]:
 def gather(entries: Iterable[Entry]) -> list[Instance]:
     """Sort entries by instance, the one whose last line is the latest first.
 
-    A line that names no instance is of the only one there is, or of the one that wrote last before it. Where nothing is
-    named, each run of a collector is one: ``run 1`` and so on, and the last of them without a name.
+    A line that names no instance is of the only one there is, or of the one that wrote last before it; but where it
+    tells of an end and there are several, it is of the one that had written its last line then. Where nothing is named,
+    each run of a collector is one: ``run 1`` and so on, and the last of them without a name.
     """
+    ends: deque[tuple[int, Entry]] = deque(maxlen=MAX_SIGNS)
     found: OrderedDict[str | None, Instance] = OrderedDict()
     latest: str | None = None
     runs = 0
-    for entry in in_order(entries):
+    for place, entry in enumerate(in_order(entries)):
         if entry.where.instance is None and entry.is_ours and entry.text.startswith("serving on"):
             latest = None
             if None in found and found[None].vitals:
                 runs += 1
                 _rename(found, None, f"run {runs}")
+        if entry.where.instance is None and len(found) > 1 and _tells(entry) and not entry.is_ours:
+            ends.append((place, entry))
+            continue
         name = entry.where.instance or latest
         if latest is None and name is not None and None in found:
             # What came before the first name is of the one that has it: its first lines know no instance yet.
@@ -115,9 +133,22 @@ def gather(entries: Iterable[Entry]) -> list[Instance]:
                 found.popitem(last=False)
             found[name] = Instance(name)
         found.move_to_end(name)
-        found[name].take(entry)
+        found[name].take(entry, place)
+    for place, entry in ends:
+        if ended := _had_fallen_silent(found.values(), entry.at):
+            ended.take(entry, place)
     told = [one for one in found.values() if one.vitals or one.signs]
     return sorted(told, key=lambda one: one.last_at or _LONG_AGO, reverse=True)
+
+
+def _had_fallen_silent(instances: Iterable[Instance], at: datetime | None) -> Instance | None:
+    """Return the one that wrote its last figures shortly before; of several the one whose memory was the fullest."""
+    silent = [
+        one
+        for one in instances
+        if at is not None and one.vitals and -LATE_SECONDS <= (at - one.vitals[-1].at).total_seconds() <= SILENT_SECONDS
+    ]
+    return max(silent, key=lambda one: one.vitals[-1].line.memory_limit_share or 0.0, default=None)
 
 
 def _rename(found: OrderedDict[str | None, Instance], old: str | None, new: str) -> None:
@@ -132,27 +163,34 @@ def _rename(found: OrderedDict[str | None, Instance], old: str | None, new: str)
 def in_order(entries: Iterable[Entry]) -> Iterable[Entry]:
     """Give entries in the order of time: those of Google come the newest first, and a file of ours in its order.
 
-    Only whether the first two that have a time go backwards is looked at: a file may be too long to be sorted. Of one
-    that goes backwards only what tells anything is kept, and of that the newest.
+    Whether the first of them go backwards more often than forwards is looked at: a file may be too long to be sorted,
+    and where several containers write, a line may stand before one that is a little older. Of one that goes backwards
+    only what tells anything is kept, of that the newest, and in the order of time also where several such were put
+    into one file.
     """
     head: list[Entry] = []
     rest = iter(entries)
     moments: list[datetime] = []
-    for entry in rest:
+    for entry in islice(rest, MAX_HEAD):
         head.append(entry)
         if entry.at is not None and (not moments or entry.at != moments[-1]):
             moments.append(entry.at)
-        if len(moments) == 2:
+        if len(moments) == MOMENTS:
             break
-    if len(moments) == 2 and moments[0] > moments[1]:
-        return [*reversed([*head, *islice(filter(_tells, rest), MAX_BACKWARDS)])]
-    return _chain(head, rest)
+    backwards = sum(later < earlier for earlier, later in pairwise(moments))
+    if 2 * backwards > len(moments) - 1:
+        return _by_time(reversed([*head, *islice(filter(_tells, rest), MAX_BACKWARDS)]))
+    return chain(head, rest)
+
+
+def _by_time(entries: Iterable[Entry]) -> list[Entry]:
+    """Sort entries; one without a time stays behind the one before it."""
+    at, timed = _LONG_AGO, []
+    for entry in entries:
+        at = entry.at or at
+        timed.append((at, entry))
+    return [entry for _, entry in sorted(timed, key=itemgetter(0))]
 
 
 def _tells(entry: Entry) -> bool:
-    return entry.is_ours or (entry.at is not None and sign_of(entry.at, entry) is not None)
-
-
-def _chain(head: Iterable[Entry], rest: Iterable[Entry]) -> Iterable[Entry]:
-    yield from head
-    yield from rest
+    return entry.is_ours or (entry.at is not None and sign_of(entry.at, entry, 0) is not None)

@@ -13,10 +13,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import IO, Final
 
+from collector.blackbox.bounding import tame_text
+
 MAX_LINE_CHARACTERS: Final = 1_000_000  # one of the black box has 32 kB
 CHUNK_CHARACTERS: Final = 1 << 16
 MAX_NAME_CHARACTERS: Final = 200
-_BETWEEN: Final = re.compile(r"[ \t\r\n,]*")
+MAX_TEXT_CHARACTERS: Final = 2_000
+MAX_PREFIX_CHARACTERS: Final = 300  # of `docker compose logs`, `kubectl logs --prefix --timestamps`, syslog
+WRAPPED: Final = ("log", "MESSAGE")  # where a line is, in Docker's own files and in what `journalctl -o json` prints
+LOGGER: Final = '"logger"'
+_BETWEEN: Final = re.compile(r"[ \t\r\n,[\]]*")  # brackets, too: several arrays may stand one after the other
 
 # A line of ours as it is written to a terminal: without a date, and without most of what we need.
 _OF_A_TERMINAL: Final = re.compile(
@@ -52,25 +58,31 @@ class Entry:
 
 @dataclass(slots=True)
 class Counts:
-    """What was read so far. ``of_a_terminal`` are lines of ours in a form that cannot be read back."""
+    """What was read so far. ``of_a_terminal`` are lines of ours in a form that cannot be read back.
+
+    ``is_cut``: it ends in the middle of an entry, or what stands there is none.
+    """
 
     lines: int = 0
     skipped: int = 0
     of_a_terminal: int = 0
+    is_cut: bool = False
 
 
 def read(stream: IO[str], counts: Counts) -> Iterator[Entry]:
     """Read all entries, in the order in which they stand. Raises `NoLog`."""
-    first = ""
+    begun = ""
     while line := stream.readline(MAX_LINE_CHARACTERS + 1):
-        first += line
+        line = line.removeprefix("\ufeff")
         # A line of somebody's may begin with a bracket as well; what stands behind that of an array may be below it.
-        if (begins := first.strip().removeprefix("\ufeff")) and begins != "[":
+        if line.strip() and (begun or line.strip() != "["):
             break
-    if re.match(r"\s*\ufeff?\s*\[\s*(?:[{\]]|\Z)", first):
-        yield from _array(first.partition("[")[2], stream, counts)
+        begun = begun or line.strip()
+    first = begun + line
+    if re.match(r"\s*\[\s*(?:[{\]]|\Z)", first):
+        yield from _array(first, stream, counts)
         return
-    yield from _lines(_with(first.removeprefix("\ufeff"), stream), counts)
+    yield from _lines(_with(first, stream), counts)
 
 
 def _with(first: str, stream: IO[str]) -> Iterator[str]:
@@ -86,8 +98,11 @@ def _with(first: str, stream: IO[str]) -> Iterator[str]:
 
 
 def _array(begun: str, stream: IO[str], counts: Counts) -> Iterator[Entry]:
-    """Take one element after the other: as a whole an array of a log may not fit into the memory that there is."""
-    for content in _elements(begun, stream):
+    """Take one element after the other: as a whole an array of a log may not fit into the memory that there is.
+
+    Those before a cut count: what gcloud prints has the newest first.
+    """
+    for content in _elements(begun, stream, counts):
         counts.lines += 1
         entry = _entry(content) if isinstance(content, dict) else None
         if entry is None:
@@ -96,18 +111,25 @@ def _array(begun: str, stream: IO[str], counts: Counts) -> Iterator[Entry]:
             yield entry
 
 
-def _elements(waiting: str, stream: IO[str]) -> Iterator[object]:
-    decoder, place, wanted, is_over = json.JSONDecoder(), 0, CHUNK_CHARACTERS, False
+def _elements(waiting: str, stream: IO[str], counts: Counts) -> Iterator[object]:
+    decoder, place, wanted, is_over, is_open = json.JSONDecoder(), 0, CHUNK_CHARACTERS, False, True
     while True:
-        place = _BETWEEN.match(waiting, place).end()  # type: ignore[union-attr]  # it matches nothing, too
-        if waiting.startswith("]", place):
+        between = _BETWEEN.match(waiting, place)
+        assert between is not None  # it matches nothing, too
+        place = between.end()
+        if brackets := [one for one in between[0] if one in "[]"]:
+            is_open = brackets[-1] == "["
+        if place == len(waiting) and is_over and not is_open:
             return
         try:
             element, place = decoder.raw_decode(waiting, place)
         except (ValueError, RecursionError) as error:
             waiting, place = waiting[place:], 0
             if is_over or len(waiting) > MAX_LINE_CHARACTERS or isinstance(error, RecursionError):
-                raise NoLog(f"it begins as a JSON array and is none: {error}; was it cut?") from None
+                if not counts.lines:
+                    raise NoLog(f"it begins as a JSON array and is none: {error}; was it cut?") from None
+                counts.is_cut = True
+                return
             # Twice as much each time, or a long element would be begun again and again.
             more = stream.read(wanted)
             waiting, wanted, is_over = waiting + more, 2 * wanted, not more
@@ -133,8 +155,26 @@ def _of_line(line: str) -> Entry | None:
     try:
         content = json.loads(line)
     except (ValueError, RecursionError):
-        return Entry(None, _one_line(line))
-    return _entry(content) if isinstance(content, dict) else None
+        content = _behind_a_prefix(line)
+        if content is None:
+            return Entry(None, _one_line(line))
+    if not isinstance(content, dict):
+        return None
+    for field_name in WRAPPED:
+        if isinstance(inner := content.get(field_name), str):
+            return _of_line(inner)
+    return _entry(content)
+
+
+def _behind_a_prefix(line: str) -> object:
+    """Return the object behind a name or a time that a reader of logs has put before it; None where there is none."""
+    place = line.find("{", 0, MAX_PREFIX_CHARACTERS)
+    if place < 1 or LOGGER not in line:
+        return None
+    try:
+        return json.JSONDecoder().raw_decode(line, place)[0]
+    except (ValueError, RecursionError):
+        return None
 
 
 def _entry(content: Mapping[str, object]) -> Entry | None:
@@ -179,7 +219,7 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 
 def _name(value: object) -> str | None:
-    return value[:MAX_NAME_CHARACTERS] if isinstance(value, str) and value else None
+    return tame_text(value, MAX_NAME_CHARACTERS) if isinstance(value, str) and value else None
 
 
 def _moment(value: object) -> datetime | None:
@@ -189,8 +229,13 @@ def _moment(value: object) -> datetime | None:
         at = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value))  # nanoseconds, as Google has them
     except ValueError:
         return None
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    if at.tzinfo is None:
+        return at.replace(tzinfo=UTC)
+    try:
+        return at.astimezone(UTC)  # as which it is shown
+    except OverflowError:
+        return None  # in the year 1, or 9999
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text[:2_000].split())
+    return tame_text(" ".join(text[:MAX_TEXT_CHARACTERS].split()), MAX_TEXT_CHARACTERS)

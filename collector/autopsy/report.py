@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from collector.autopsy.death import Cause, Confidence, Death, decide
 from collector.autopsy.instances import At, Instance
-from collector.autopsy.reading import Counts, Where
+from collector.autopsy.reading import Counts
 from collector.autopsy.signs import Sign
 from collector.blackbox.models import BlackBoxLine, FindingPart, GrowthPart, Part, ProcessPart, SeriesPart, TablePart
 from collector.diagnosis.commands import BY_NAME
@@ -75,12 +75,13 @@ class AutopsyAnswer(BaseModel):
     other_instances: list[str] = Field(description="That the log has too: name one with --instance.")
     skipped_lines: int
     lines_of_a_terminal: int
+    is_cut: bool = Field(description="Whether the log ends in the middle of an entry.")
 
     @classmethod
     def of(cls, instance: Instance, others: Sequence[Instance], counts: Counts) -> Self:
         """Say of an instance how it died."""
         death = decide(instance)
-        boxes = [box for _, box in reversed(instance.boxes)]
+        boxes = [box.line for box in reversed(instance.boxes)]
         found = next((box for box in boxes if box.findings), None)
         findings = [] if found is None else [_finding(part) for part in found.findings]
         return cls(
@@ -98,10 +99,11 @@ class AutopsyAnswer(BaseModel):
             top_mailboxes=_first(box.top_mailboxes for box in boxes),
             top_tables=_first(box.top_tables for box in boxes),
             findings=findings,
-            commands=[CommandRow.of(name, _place(instance.where)) for name in _names(death.cause, findings)],
+            commands=[CommandRow.of(name, _place(instance)) for name in _names(death.cause, findings)],
             other_instances=[str(one.name) for one in others][:MOST_OTHERS],
             skipped_lines=counts.skipped,
             lines_of_a_terminal=counts.of_a_terminal,
+            is_cut=counts.is_cut,
         )
 
 
@@ -119,35 +121,36 @@ def _names(cause: Cause, findings: Iterable[FindingRow]) -> list[str]:
     return list(dict.fromkeys((*_COMMANDS[cause], *(name for finding in findings for name in finding.commands))))
 
 
-def _place(where: Where) -> Place:
-    unknown = Place()
+def _place(instance: Instance) -> Place:
+    where, unknown = instance.where, Place()
     return Place(
         where.service or unknown.service,
         where.region or unknown.region,
         where.project or unknown.project,
         where.revision or unknown.revision,
+        instance.last_at,
     )
 
 
 def _timeline(instance: Instance) -> list[TimelineRow]:
     """Tell every sign, and vital signs where memory has moved; of too many the last."""
-    signs = [(sign.at, _of_sign(sign)) for sign in instance.signs]
-    rows = sorted([*signs, *_of_vitals(instance.vitals)], key=lambda row: row[0])
-    return [TimelineRow(at=at, what=what) for at, what in rows[-MOST_ROWS:]]
+    signs = [(sign.place, sign.at, _of_sign(sign)) for sign in instance.signs]
+    rows = sorted([*signs, *_of_vitals(instance.vitals)])
+    return [TimelineRow(at=at, what=what) for _, at, what in rows[-MOST_ROWS:]]
 
 
 def _of_sign(sign: Sign) -> str:
     return sign.text if sign.text.startswith(sign.what) else f"{sign.what}: {sign.text}"
 
 
-def _of_vitals(vitals: Iterable[At]) -> Iterator[tuple[datetime, str]]:
+def _of_vitals(vitals: Iterable[At]) -> Iterator[tuple[int, datetime, str]]:
     told: float | None = None
-    last: tuple[datetime, str] | None = None
+    last: tuple[int, datetime, str] | None = None
     for each in vitals:
         if isinstance(each.line, BlackBoxLine):
             continue  # which is a sign
         figure = _figure(each)
-        text = each.at, _vital_signs(each)
+        text = each.place, each.at, _vital_signs(each)
         if figure is None or (told is not None and abs(figure - told) < STEP * max(told, 1e-9)):
             last = text
             continue

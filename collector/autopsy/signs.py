@@ -10,8 +10,11 @@ from enum import StrEnum
 from typing import Final
 
 from collector.autopsy.reading import Entry
+from collector.blackbox.bounding import tame_text
+from collector.blackbox.triggers import Kind
 
 MAX_TEXT_CHARACTERS: Final = 200
+MAX_REASONS: Final = 100
 
 
 class What(StrEnum):
@@ -30,9 +33,10 @@ class What(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """One such line."""
+    """One such line, the how manieth of the log."""
 
     at: datetime
+    place: int
     what: What
     text: str
 
@@ -58,19 +62,27 @@ _OF_OURS: Final = (
 )
 
 
-def sign_of(at: datetime, entry: Entry) -> Sign | None:
+def sign_of(at: datetime, entry: Entry, place: int) -> Sign | None:
     """Return what a line tells of an end; None for any other."""
     text = entry.text
     if entry.is_ours:
         found = next((what for start, what in _OF_OURS if text.startswith(start)), None)
-        return None if found is None else Sign(at, found, _told(entry, found))
+        if found is What.BOX and Kind.SIGTERM in _reasons(entry, "kind"):
+            # The last words. Those who are killed some seconds later do not come to say that they have ended.
+            return Sign(at, place, What.ENDED, _told(entry, found))
+        return None if found is None else Sign(at, place, found, _told(entry, found))
     what = next((what for what, pattern in _OF_OTHERS.items() if pattern.search(text)), None)
-    return None if what is None else Sign(at, what, text[:MAX_TEXT_CHARACTERS])
+    return None if what is None else Sign(at, place, what, text[:MAX_TEXT_CHARACTERS])
 
 
 def _told(entry: Entry, what: What) -> str:
     if what is not What.BOX:
         return entry.text[:MAX_TEXT_CHARACTERS]
+    told = _reasons(entry, "what")
+    return "; ".join(told)[: 2 * MAX_TEXT_CHARACTERS] or entry.text[:MAX_TEXT_CHARACTERS]
+
+
+def _reasons(entry: Entry, field: str) -> list[str]:
     reasons = entry.facts.get("reasons")
-    told = [each.get("what") for each in reasons if isinstance(each, dict)] if isinstance(reasons, list) else []
-    return "; ".join(str(each) for each in told if each)[: 2 * MAX_TEXT_CHARACTERS] or entry.text[:MAX_TEXT_CHARACTERS]
+    rows = reasons[:MAX_REASONS] if isinstance(reasons, list) else []
+    return [tame_text(str(each[field])) for each in rows if isinstance(each, dict) and each.get(field)]

@@ -14,14 +14,14 @@ PROMETHEUS: Final = "https://monitoring.googleapis.com/v1/projects/{project}/loc
 
 
 def logs(condition: str, limit: int, *more: str) -> Line:
-    """Read the service's log entries of the last hour that are so."""
-    chosen = f"{OF_SERVICE} AND {condition}"
-    return ("gcloud", "logging", "read", chosen, "--freshness=1h", f"--limit={limit}", *more, IN_PROJECT)
+    """Read the service's log entries that are so: of the last hour, or of that of an end."""
+    chosen = f"{OF_SERVICE} AND {condition}{{within}}"
+    return ("gcloud", "logging", "read", chosen, "{freshness}", f"--limit={limit}", *more, IN_PROJECT)
 
 
 def query(promql: str) -> Line:
-    """Ask Cloud Monitoring in PromQL."""
-    return ("curl", "-sS", "-G", "-H", TOKEN, PROMETHEUS, "--data-urlencode", f"query={promql}")
+    """Ask Cloud Monitoring in PromQL, for now or for the time of an end."""
+    return ("curl", "-sS", "-G", "-H", TOKEN, PROMETHEUS, "{flag}", "{time}", "--data-urlencode", f"query={promql}")
 
 
 def update(*flags: str) -> Line:

@@ -14,6 +14,7 @@ from typing import Final, TypeAlias, TypeVar
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from collector.blackbox.bounding import tame_text
 from collector.diagnosis.service_facts import (
     INFINITY,
     Latency,
@@ -25,6 +26,7 @@ from collector.diagnosis.service_facts import (
     ReceiptsOrNot,
     ServiceFacts,
     TrafficOrNot,
+    is_figure,
     latency_of,
     traffic_of,
 )
@@ -66,7 +68,7 @@ def read(text: str, at_seconds: float) -> Look:
     try:
         for family in text_string_to_metric_families("\n".join((*wanted, ""))):
             for sample in family.samples:
-                if sample.name in WANTED and math.isfinite(sample.value):
+                if sample.name in WANTED and is_figure(sample.value):
                     series[sample.name][frozenset(sample.labels.items())] = float(sample.value)
     except (ValueError, KeyError, IndexError) as error:
         raise NotExposition(f"a line of it is not as Prometheus reads it: {error}") from None
@@ -125,7 +127,7 @@ def _queue(after: Look) -> QueueOrNot:
     if not depths:
         return _missing(QUEUE)
     labels, fullest = max(depths.items(), key=lambda each: each[1])
-    return QueueDepth(sum(depths.values()), fullest, dict(labels).get("pool_id", ""))
+    return QueueDepth(sum(depths.values()), fullest, tame_text(dict(labels).get("pool_id", "")))
 
 
 def _missing(name: str) -> NotKnown:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from collector.blackbox.bounding import tame_text
 from collector.diagnosis.exposition import BUCKETS, EMITTED, QUEUE, REQUESTS, STORED, VERIFIED, bound_of
 from collector.diagnosis.fetching import NotFetched, fetch
 from collector.diagnosis.service_facts import (
@@ -23,12 +24,14 @@ from collector.diagnosis.service_facts import (
     ReceiptsOrNot,
     ServiceFacts,
     TrafficOrNot,
+    is_figure,
     latency_of,
     traffic_of,
 )
 
 MAX_ANSWER_BYTES: Final = 1024 * 1024
 MAX_ROWS: Final = 2_000
+MAX_TEXT_CHARACTERS: Final = 160
 GOOGLE: Final = "https://monitoring.googleapis.com/"
 
 Token = Callable[[], Awaitable[str | None]]
@@ -113,7 +116,7 @@ async def _query(history: History, headers: Mapping[str, str], question: str) ->
     if rows is not None:
         return rows
     said = content.get("error") if isinstance(content, dict) else None
-    reason = f": {' '.join(str(said).split())[:160]}" if said else ""
+    reason = f": {tame_text(' '.join(str(said).split()), MAX_TEXT_CHARACTERS)}" if said else ""
     return NotKnown(f"{history.url} answers {answer.status} to a query{reason}")
 
 
@@ -133,8 +136,8 @@ def _row(content: object) -> Row | None:
                 number = float(value)
             except ValueError:
                 return None
-            if math.isfinite(number):
-                return Row({str(name): str(text) for name, text in labels.items()}, number)
+            if is_figure(number):
+                return Row({tame_text(str(name)): tame_text(str(text)) for name, text in labels.items()}, number)
     return None
 
 

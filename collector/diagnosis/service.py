@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
+from collector.blackbox.bounding import tame_text
 from collector.diagnosis import history
 from collector.diagnosis.exposition import Look, NotExposition, facts_between, read
 from collector.diagnosis.fetching import NotFetched, fetch
@@ -110,5 +111,4 @@ def _summary(body: bytes) -> str:
 
 
 def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= MAX_TEXT_CHARACTERS else line[:MAX_TEXT_CHARACTERS] + "…"
+    return tame_text(" ".join(text.split()), MAX_TEXT_CHARACTERS)

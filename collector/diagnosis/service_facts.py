@@ -7,11 +7,14 @@ of them is an error rate is decided here, as TAI's own alert does: answers of 50
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 INFINITY: Final = math.inf
+MOST: Final = 2.0**53  # of anything: a counter, which is a double, stops at it, and sums of such are finite
+_STATUS: Final = re.compile(r"([1-5])(\d\d|xx)", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,17 @@ CATEGORIES: Final = (
     Category("service errors", 503, "Check service health, restart if needed"),
     Category("timeout errors", 504, "Scale up or investigate bottleneck"),
 )
+
+
+def status_code(status: str) -> int | None:
+    """Read a label ``status``: 503, or 500 for a class of them, ``5xx``; None for what is neither."""
+    found = _STATUS.fullmatch(status)
+    return None if found is None else int(found[1] + found[2].lower().replace("xx", "00"))
+
+
+def is_figure(value: float) -> bool:
+    """Say whether a service can have counted so much of anything."""
+    return 0.0 <= value <= MOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +100,7 @@ class Traffic:
         )
 
     def _from(self, least: int) -> float:
-        return math.fsum(
-            count for status, count in self.by_status.items() if status.isdecimal() and int(status) >= least
-        )
+        return math.fsum(count for status, count in self.by_status.items() if (status_code(status) or 0) >= least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +204,9 @@ def traffic_of(by_status: Mapping[str, float], window_seconds: float, least_requ
     traffic = Traffic({status: count for status, count in by_status.items() if count > 0}, window_seconds)
     if traffic.requests < least_requests:
         return NotKnown(_few(traffic.requests, window_seconds, least_requests))
+    if all(status_code(status) is None for status in traffic.by_status):
+        told = ", ".join(sorted(status[:20] for status in traffic.by_status)[:3])
+        return NotKnown(f"tai_http_requests_total has no HTTP status as its label status, but {told}")
     return traffic
 
 

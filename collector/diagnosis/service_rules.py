@@ -12,7 +12,7 @@ from collector.diagnosis.decision_tree import Answer, receipts_missing
 from collector.diagnosis.exhaustion import is_memory_short, is_processor_short, judged, one_of
 from collector.diagnosis.findings import Evidence, NodeThresholds, Rule, Seen
 from collector.diagnosis.of_settings import KnownLimit
-from collector.diagnosis.service_facts import CATEGORIES, Category, Latency, QueueDepth, Traffic
+from collector.diagnosis.service_facts import CATEGORIES, Category, Latency, QueueDepth, Traffic, status_code
 from collector.diagnosis.severity import Severity, Thresholds
 
 SERVER_ERROR: Final = 500
@@ -41,7 +41,7 @@ def _other_errors(evidence: Evidence, thresholds: NodeThresholds) -> Iterator[Se
     others = {
         status: count
         for status, count in traffic.by_status.items()
-        if status.isdecimal() and int(status) >= SERVER_ERROR and status not in known
+        if (status_code(status) or 0) >= SERVER_ERROR and status not in known
     }
     if others:
         count = sum(others.values())
@@ -75,7 +75,7 @@ def _were(count: float, traffic: Traffic) -> str:
 
 def _all_errors(traffic: Traffic) -> Iterator[str]:
     """Say what all errors are, where there are several kinds."""
-    counts = {status: count for status, count in traffic.by_status.items() if status.isdecimal() and int(status) >= 400}
+    counts = {status: count for status, count in traffic.by_status.items() if (status_code(status) or 0) >= 400}
     if len(counts) > 1:
         most = sorted(counts.items(), key=lambda each: -each[1])
         told = ", ".join(f"{count / traffic.errors:.0%} are {status}" for status, count in most)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 # What only a person can know, or what nobody has told us. Each is what it looks like.
@@ -15,17 +16,23 @@ PLACEHOLDERS: Final = (
     *("SERVICE", "REGION", "PROJECT_ID", "REVISION"),
     *("CONTAINER", "SERVICE_ACCOUNT", "PREVIOUS_REVISION", "LOCATION", "BACKUP_ID", "NEW_DATABASE"),
 )
+BEFORE: Final = timedelta(hours=1)  # what ended is over: what led to it
+AFTER: Final = timedelta(minutes=10)
 _PLACEHOLDER: Final = re.compile(rf"(?<![\w$])(?:{'|'.join(PLACEHOLDERS)})(?!\w)")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the service runs, as far as that is known. What is not known stands as a placeholder, in capitals."""
+    """Where the service runs, as far as that is known. What is not known stands as a placeholder, in capitals.
+
+    ``ended_at`` is when it was that the commands are about; None: now.
+    """
 
     service: str = "SERVICE"
     region: str = "REGION"
     project: str = "PROJECT_ID"
     revision: str = "REVISION"
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +64,22 @@ class Command:
 
 
 def fill(command: Command, place: Place) -> tuple[str, ...]:
-    """Return the lines as they are typed."""
-    values = {field.name: getattr(place, field.name) for field in fields(place)}
-    return tuple(" ".join(_word(word, values) for word in line) for line in command.lines)
+    """Return the lines as they are typed. Words that are of another time are left out."""
+    values = {name: getattr(place, name) for name in ("service", "region", "project", "revision")} | _times(place)
+    return tuple(" ".join(filter(None, (_word(word, values) for word in line))) for line in command.lines)
+
+
+def _times(place: Place) -> dict[str, str]:
+    """Say which time logs and Monitoring are to be asked for, in the words of each."""
+    now = {"freshness": "--freshness=1h", "within": "", "flag": "", "time": ""}
+    if place.ended_at is None:
+        return now
+    try:
+        first, at, last = (f"{place.ended_at + away:%Y-%m-%dT%H:%M:%SZ}" for away in (-BEFORE, timedelta(), AFTER))
+    except OverflowError:  # what a log says may be in the year 1, or 9999
+        return now
+    within = f' AND timestamp>="{first}" AND timestamp<="{last}"'  # with which --freshness is not looked at
+    return {"freshness": "", "within": within, "flag": "--data-urlencode", "time": f"time={at}"}
 
 
 def placeholders(lines: tuple[str, ...]) -> tuple[str, ...]:
@@ -68,7 +88,10 @@ def placeholders(lines: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _word(word: Word, values: dict[str, str]) -> str:
-    return word.text if isinstance(word, AsIs) else shlex.quote(_filled(word, values))
+    if isinstance(word, AsIs):
+        return word.text
+    filled = _filled(word, values)
+    return shlex.quote(filled) if filled else ""
 
 
 def _filled(word: str, values: dict[str, str]) -> str:

@@ -42,7 +42,9 @@ def _head(answer: AutopsyAnswer) -> Text:
     for node in answer.nodes:
         head.append(f", {printable(node)}", "dim")
     if answer.first_at and answer.last_at:
-        span = f"{answer.first_at:%Y-%m-%d %H:%M:%S} to {answer.last_at:%H:%M:%S} UTC"
+        is_one_day = answer.first_at.date() == answer.last_at.date()
+        last = f"{answer.last_at:%H:%M:%S}" if is_one_day else f"{answer.last_at:%Y-%m-%d %H:%M:%S}"
+        span = f"{answer.first_at:%Y-%m-%d %H:%M:%S} to {last} UTC"
         head.append(f", {span}, {format_count(answer.lines)} lines", "dim")
     return head
 
@@ -64,8 +66,9 @@ def _timeline(answer: AutopsyAnswer) -> Iterator[RenderableType]:
     yield Text()
     yield Text("What went before", "bold underline")
     facts = facts_table()
+    has_days = len({row.at.date() for row in answer.timeline}) > 1
     for row in answer.timeline:
-        facts.add_row(f"{row.at:%H:%M:%S}", Text(printable(row.what)))
+        facts.add_row(f"{row.at:%m-%d %H:%M:%S}" if has_days else f"{row.at:%H:%M:%S}", Text(printable(row.what)))
     yield facts
 
 
@@ -135,6 +138,8 @@ def _findings(answer: AutopsyAnswer, numbers: dict[str, int]) -> Iterator[Render
 
 
 def _what_else(answer: AutopsyAnswer) -> Iterator[RenderableType]:
+    if answer.is_cut:
+        yield Text("\nThe log ends in the middle of an entry, and may have had more", "yellow")
     if answer.lines_of_a_terminal:
         yield Text(
             f"\n{format_count(answer.lines_of_a_terminal)} lines are as they are shown on a terminal, and cannot be "

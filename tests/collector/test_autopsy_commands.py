@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import sys
@@ -126,6 +127,27 @@ def test_the_instance_that_died_is_told_and_not_the_one_that_came_in_its_place(r
     file = tmp_path / "log.json"
     file.write_text(as_google(*killed, *living))
     assert json.loads(run("autopsy", str(file), "--json").output)["instance"] == "dead"
+
+
+def test_the_days_of_a_long_life_are_told_apart(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    file.write_text(as_text(vitals(0, 0.3), vitals(3 * 86_400, 0.6)))
+    output = run("autopsy", str(file)).output
+    assert "2026-11-23 03:00:00 to 2026-11-26 03:00:00 UTC" in output
+    assert [line[:14] for line in output.splitlines() if "of the limit" in line] == ["11-23 03:00:00", "11-26 03:00:00"]
+
+
+def test_a_log_that_is_compressed_is_read(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "log.json.gz"
+    file.write_bytes(gzip.compress(KILLED.encode()))
+    assert json.loads(run("autopsy", str(file), "--json").output)["death"]["cause"] == "memory"
+
+
+def test_a_compressed_log_that_was_cut_says_so(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "log.json.gz"
+    file.write_bytes(gzip.compress(KILLED.encode())[:-20])
+    ended = run("autopsy", str(file))
+    assert (ended.status, "cannot be read: Compressed file ended" in ended.errors) == (1, True)
 
 
 def test_what_a_shell_has_saved_as_utf_16_is_read(run: Run, tmp_path: Path) -> None:

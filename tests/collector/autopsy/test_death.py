@@ -26,6 +26,16 @@ def test_what_cloud_run_says_of_memory_is_certain() -> None:
     assert any("96% of the memory limit" in why for why in death.why)
 
 
+def test_an_end_without_a_name_is_of_the_instance_that_fell_silent_then_and_not_of_one_that_lives() -> None:
+    dead = [entry(vitals(at, 0.9, instance_id="dead"), "dead") for at in (60, 120)]
+    alive = [entry(vitals(at, 0.3, instance_id="alive"), "alive") for at in range(30, 600, 60)]
+    exceeded = {name: value for name, value in platform(150, EXCEEDED).items() if name != "labels"}
+    causes = {
+        one.name: decide(one).cause for one in gather(read(io.StringIO(as_google(*dead, *alive, exceeded)), Counts()))
+    }
+    assert causes == {"alive": Cause.NOT_KNOWN, "dead": Cause.MEMORY}
+
+
 def test_memory_that_was_full_and_then_silence_is_likely() -> None:
     death = died(as_text(SERVING, vitals(60, 0.5), vitals(480, 0.9), FULL_BOX))
     assert (death.cause, death.confidence) == (Cause.MEMORY, Confidence.LIKELY)
@@ -57,6 +67,12 @@ def test_who_was_told_to_end_was_not_killed_however_full_its_memory() -> None:
     assert (death.cause, death.confidence) == (Cause.TOLD_TO_END, Confidence.CERTAIN)
 
 
+def test_who_had_time_for_its_last_words_only_was_told_to_end_all_the_same() -> None:
+    last_words = box(70, ("sigterm", "the collector was told to end (SIGTERM)"), memory_limit_share=0.97)
+    death = died(as_text(SERVING, vitals(60, 0.97), last_words))
+    assert (death.cause, death.why[0]) == (Cause.TOLD_TO_END, "it took a signal to end, at 2026-11-23 03:01:10 UTC")
+
+
 def test_a_node_that_went_while_its_sidecar_lived_on_is_told_apart() -> None:
     lost = line(80, "not connected: tai@127.0.0.1 on port 9100: nothing listens there", logger="collector.changes")
     death = died(as_text(SERVING, vitals(60, 0.3), lost, vitals(120, None), line(500, "ended")))
@@ -75,6 +91,11 @@ def test_an_application_that_went_is_what_the_service_died_of() -> None:
     death = died(as_text(SERVING, vitals(60, 0.3), gone, vitals(120, 0.3)))
     assert death.cause is Cause.APPLICATION_GONE
     assert death.why[0].startswith("the application tai_autonomics ran")
+
+
+def test_a_clock_that_was_put_back_changes_nothing() -> None:
+    back = line(900, "connected as X@127.0.0.1", logger="collector.changes")
+    assert died(as_text(SERVING, back, vitals(960, 0.5), vitals(60, 0.9), FULL_BOX)).cause is Cause.MEMORY
 
 
 def test_where_nothing_says_how_it_is_not_known() -> None:

@@ -40,6 +40,20 @@ def test_what_gcloud_prints_is_read_in_the_order_of_time() -> None:
     assert (one.where.service, one.where.region, one.where.project) == ("tai-autonomics", "europe-west1", "acme-prod")
 
 
+def test_several_logs_of_google_in_one_file_are_read_in_the_order_of_time() -> None:
+    older = as_google(*(entry(vitals(at, share)) for at, share in ((30, 0.4), (60, 0.5), (90, 0.6))))
+    newer = as_google(entry(vitals(120, 0.7)), entry(FULL_BOX))
+    for text in (older + newer, newer + older):
+        (one,) = gather(read(io.StringIO(text), Counts()))
+        assert [round(each.line.memory_limit_share or 0, 2) for each in one.vitals] == [0.4, 0.5, 0.6, 0.7, 0.95]
+
+
+def test_a_line_that_stands_before_one_a_little_older_does_not_turn_time_around() -> None:
+    text = as_text(vitals(60, 0.5), line(59.9, "connected as x"), vitals(120, 0.6), vitals(180, 0.7))
+    (one,) = gather(read(io.StringIO(text), Counts()))
+    assert [each.line.memory_limit_share for each in one.vitals] == [0.5, 0.6, 0.7]
+
+
 def test_entries_in_lines_are_read_too() -> None:
     text = "\n".join(json.dumps(each) for each in (entry(vitals(60, 0.5)), platform(70, "signal 9")))
     assert instances(text) == [INSTANCE]
@@ -80,15 +94,26 @@ def test_lines_of_a_terminal_are_told_apart() -> None:
     assert counts.of_a_terminal == 1
 
 
-def test_an_array_that_was_cut_says_so() -> None:
+def test_an_array_of_which_not_even_one_entry_is_whole_is_no_log() -> None:
     with pytest.raises(NoLog, match="was it cut"):
         list(read(io.StringIO(as_google(entry(vitals(60, 0.5)))[:-5]), Counts()))
 
 
-def test_an_array_with_something_else_in_it_says_so() -> None:
-    rubbish = "[" + json.dumps(entry(vitals(60, 0.5))) + "," + "x" * (2 * reading.MAX_LINE_CHARACTERS)
-    with pytest.raises(NoLog, match="is none"):
-        list(read(io.StringIO(rubbish), Counts()))
+@pytest.mark.parametrize(
+    "end", ["", ",", ',{"textPayl', "," + "x" * (2 * reading.MAX_LINE_CHARACTERS)], ids=["", "comma", "half", "other"]
+)
+def test_of_an_array_that_was_cut_what_stands_before_is_read_and_that_it_was_cut_is_told(end: str) -> None:
+    counts = Counts()
+    (one,) = gather(read(io.StringIO("[" + json.dumps(entry(vitals(60, 0.5))) + end), counts))
+    assert (one.name, counts.is_cut) == (INSTANCE, True)
+
+
+@pytest.mark.parametrize("between", ["", "\n", "\n\n", ","])
+def test_all_arrays_are_read_where_several_logs_were_put_into_one_file(between: str) -> None:
+    texts = [as_google(entry(vitals(at, 0.5), name)) for at, name in ((90, "c"), (60, "b"), (30, "a"))]
+    counts = Counts()
+    found = list(read(io.StringIO(between.join(texts)), counts))
+    assert (len(found), counts.skipped, counts.is_cut) == (3, 0, False)
 
 
 @pytest.mark.parametrize("size", [10, 70_000, 300_000])
@@ -104,6 +129,34 @@ def test_an_entry_of_an_array_may_be_long_and_stand_anywhere(size: int) -> None:
 @pytest.mark.parametrize("form", [as_google, as_text])
 def test_blank_lines_and_a_mark_before_it_are_no_part_of_a_log(before: str, form: Callable[[object], str]) -> None:
     assert instances(before + form(entry(vitals(60, 0.5)))) == [INSTANCE]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "beamwarden-1  | {}",
+        "[pod/tai-7d/beamwarden] 2026-11-23T03:00:00.123456789Z {}",
+        "2026-11-23T03:00:00.123456789Z stdout F {}",
+        "Nov 23 03:00:00 host beamwarden[12]: {}",
+    ],
+    ids=["compose", "kubectl", "cri", "syslog"],
+)
+def test_what_stands_before_each_line_in_a_log_that_others_have_written_is_passed_over(form: str) -> None:
+    lines = as_text(vitals(60, 0.5), FULL_BOX).splitlines()
+    assert instances("\n".join(form.format(each) for each in lines)) == [INSTANCE]
+
+
+@pytest.mark.parametrize("name", ["log", "MESSAGE"])
+def test_a_line_that_is_the_field_of_another_is_read(name: str) -> None:
+    lines = as_text(vitals(60, 0.5), FULL_BOX).splitlines()
+    (one,) = gather(read(io.StringIO("\n".join(json.dumps({name: f"{each}\n", "x": 1}) for each in lines)), Counts()))
+    assert (one.name, len(one.vitals), len(one.boxes)) == (INSTANCE, 2, 1)
+
+
+def test_times_of_other_zones_are_those_of_utc() -> None:
+    text = as_text(vitals(60, 0.5, time="2026-11-23T05:01:00+02:00"), vitals(60, 0.5, time="9999-12-31T23:59:59-01:00"))
+    (one,) = gather(read(io.StringIO(text), Counts()))
+    assert str(one.last_at) == "2026-11-23 03:01:00+00:00"
 
 
 def test_a_line_that_begins_with_a_bracket_is_a_line() -> None:
@@ -163,6 +216,17 @@ def test_text_of_any_kind_is_read_or_told_not_to_be_a_log(text: str) -> None:
         assert "JSON array" in str(error)  # noqa: PT017  # that there is none is all right as well
 
 
+def test_halves_of_characters_are_told_as_what_they_are() -> None:
+    half = "\ud800"
+    counts = Counts()
+    text = as_google(
+        entry(vitals(60, 0.5, instance_id=half, erlang_node=half)), entry(box(65, ("memory", half))),
+        platform(70, f"signal 9 {half}", half), entry(vitals(75, 0.5, instance_id="b"), "b"),
+    )  # fmt: skip
+    for one in gather(read(io.StringIO(text), counts)):
+        assert "\\ud800" not in AutopsyAnswer.of(one, [], counts).model_dump_json()
+
+
 def test_a_box_of_a_later_release_is_read_as_far_as_it_is_known() -> None:
     (one,) = gather(read(io.StringIO(as_text(box(60, ("memory", "x"), new_figure=1, black_box=9))), Counts()))
-    assert one.boxes[0][1].reasons[0].kind == "memory"
+    assert one.boxes[0].line.reasons[0].kind == "memory"

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -12,6 +14,7 @@ from scripts.playbooks import PAGE, page
 
 NOWHERE = Place()
 HERE = Place("tai-autonomics", "europe-west1", "acme-prod", "tai-autonomics-00042-abc")
+THERE = replace(HERE, ended_at=datetime(2026, 11, 23, 3, 9, tzinfo=UTC))
 EACH = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 
 # What the playbook has and gcloud has not, as its reference has it.
@@ -30,7 +33,7 @@ NOT_THERE = (
 
 
 @EACH
-@pytest.mark.parametrize("place", [NOWHERE, HERE], ids=["nowhere", "here"])
+@pytest.mark.parametrize("place", [NOWHERE, HERE, THERE], ids=["nowhere", "here", "there"])
 def test_a_shell_understands_every_line(command: Command, place: Place) -> None:
     for line in fill(command, place):
         found = subprocess.run(["sh", "-n", "-c", line], capture_output=True, text=True, check=False)
@@ -80,6 +83,23 @@ def test_a_query_of_monitoring_is_one_argument_that_curl_encodes() -> None:
     assert flag == "--data-urlencode"
     assert query.startswith("query=histogram_quantile(0.99, ")
     assert '{monitored_resource="cloud_run_revision",service_name="tai-autonomics"}[5m]' in query
+
+
+@EACH
+def test_of_an_end_logs_and_monitoring_are_asked_for_the_time_of_it(command: Command) -> None:
+    for line in fill(command, THERE):
+        words = shlex.split(line)
+        if "logging" in words:
+            assert 'timestamp>="2026-11-23T02:09:00Z" AND timestamp<="2026-11-23T03:19:00Z"' in words[3]
+            assert "--freshness=1h" not in words
+        if "monitoring.googleapis.com" in line:
+            assert "time=2026-11-23T03:09:00Z" in words
+
+
+def test_an_end_that_no_calendar_has_is_asked_for_as_if_it_were_now() -> None:
+    assert fill(BY_NAME["errors"], replace(HERE, ended_at=datetime.min.replace(tzinfo=UTC))) == fill(
+        BY_NAME["errors"], HERE
+    )
 
 
 def test_a_value_that_would_be_something_else_to_a_shell_is_quoted() -> None:

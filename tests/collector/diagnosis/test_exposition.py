@@ -121,6 +121,11 @@ def test_more_series_than_a_service_has_are_not_read() -> None:
         read(text, 0.0)
 
 
+@pytest.mark.parametrize("value", ["1.7e308", "-1", "NaN", "+Inf", "9007199254740994"])
+def test_what_nobody_can_have_counted_is_no_figure(value: str) -> None:
+    assert read(f"tai_action_queue_depth {value}\n", 0.0).series == {}
+
+
 @QUICK
 @given(st.lists(st.tuples(st.sampled_from(exposition.WANTED), st.text(max_size=40)), max_size=5))
 def test_whatever_a_service_says_is_read_or_refused(lines: list[tuple[str, str]]) -> None:

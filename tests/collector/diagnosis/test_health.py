@@ -52,7 +52,8 @@ def http(status: str, body: bytes, *headers: str) -> bytes:
         (http("200 OK", b'{"status":"ok"}'), "200 ok"),
         (http("503 X", b'{"status":"down","reason":"supervisor governance_sup not running"}'),
          "503 supervisor governance_sup not running"),
-        (http("200 OK", b"fine\r\n  and \x1b[2J well\n"), "200 fine and \x1b[2J well"),
+        (http("200 OK", b"fine\r\n  and \x1b[2J well\n"), "200 fine and \\x1b[2J well"),
+        (http("503 X", b'{"reason":"half a character: \\ud800"}'), "503 half a character: \\xd800"),
         (http("200 OK", b"[1, 2]"), "200 [1, 2]"),
         (http("200 OK", b'{"status": 7}'), '200 {"status": 7}'),
         (http("204 No Content", b""), "204"),
@@ -70,7 +71,7 @@ async def test_a_long_answer_is_cut() -> None:
     body = b"x" * 1_000_000
     with answering(http("200 OK", body)) as url:
         told = (await health_of(url)).line
-    assert told == f"200 {'x' * MAX_TEXT_CHARACTERS}…"
+    assert told == f"200 {'x' * (MAX_TEXT_CHARACTERS - 1)}…"
 
 
 @pytest.mark.parametrize("pieces", [(), (b"HTTP/1.1 200 OK\r\n",), (http("200 OK", b"x" * 100)[:-50],)])

@@ -211,6 +211,19 @@ async def test_a_prometheus_that_knows_nothing_of_the_service_makes_all_of_it_no
         assert "Prometheus knows no tai_" in fact.why
 
 
+async def test_labels_are_told_without_what_cannot_be_written() -> None:
+    rows = '[{"metric": {"pool_id": "\\ud800\\u001b"}, "value": [1, "5"]}]'
+    app = FastAPI()
+
+    @app.get("/api/v1/query")
+    def _query() -> Response:
+        return Response(f'{{"status": "success", "data": {{"resultType": "vector", "result": {rows}}}}}')
+
+    with serving_on_a_port(app) as url:
+        found = await history.ask(History(url), no_token, 1)
+    assert found.queue == QueueDepth(5.0, 5.0, "\\xd800\\x1b")
+
+
 async def test_rows_that_are_no_figures_are_left_out() -> None:
     fake = FakePrometheus({"tai_action_queue_depth": [({"pool_id": "a"}, "NaN"), ({"pool_id": "b"}, "x"), ({}, "5")]})
     *_, queue = await past(fake)
@@ -221,6 +234,7 @@ async def test_rows_that_are_no_figures_are_left_out() -> None:
     ("content", "reason"),
     [
         ('{"status": "error", "error": "no such  project"}', "answers 400 to a query: no such project"),
+        ('{"status": "error", "error": "half: \\ud800"}', "answers 400 to a query: half: \\xd800"),
         ("<html>", "answers 400 to a query"),
         ("[" * 100_000, "answers 400 to a query"),
         ('{"status": "success", "data": {"resultType": "matrix", "result": []}}', "answers 400 to a query"),

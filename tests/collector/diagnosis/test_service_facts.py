@@ -34,8 +34,20 @@ def test_the_playbook_s_categories_come_with_their_shares_the_most_frequent_firs
     assert traffic.shares[0].category.action == "Check service health, restart if needed"
 
 
-def test_a_status_that_is_no_number_counts_as_a_request_and_not_as_an_error() -> None:
-    assert Traffic({"200": 1.0, "5xx": 1.0}, 60.0).error_rate == 0.0
+@pytest.mark.parametrize("status", ["ok", "", "\u00b200", "\u0665\u0660\u0660", "-500", "5000", "9" * 5_000])
+def test_what_is_no_status_counts_as_a_request_and_not_as_an_error(status: str) -> None:
+    assert Traffic({"200": 1.0, status: 1.0}, 60.0).error_rate == 0.0
+
+
+def test_a_class_of_statuses_counts_as_what_it_is() -> None:
+    traffic = Traffic({"2xx": 97.0, "4xx": 1.0, "5xx": 2.0}, 60.0)
+    assert (traffic.server_errors, traffic.errors) == (2.0, 3.0)
+
+
+def test_where_no_status_is_one_the_error_rate_is_not_known() -> None:
+    assert traffic_of({"ok": 900.0, "failed": 100.0}, 2.0, 100) == NotKnown(
+        "tai_http_requests_total has no HTTP status as its label status, but failed, ok"
+    )
 
 
 def test_few_requests_are_no_rate() -> None:
