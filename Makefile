@@ -15,11 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 LISTEN ?= 127.0.0.1:9750
 SECONDS ?= 60
 
-<<<<<<< HEAD
-.PHONY: help setup demo test format-check lint types pytest coverage image-test fuzz format bench costs requirements clean
-=======
-.PHONY: help setup demo test format-check lint types pytest coverage image-test fuzz format docs dist bench requirements clean
->>>>>>> main
+.PHONY: help setup demo test format-check lint types pytest coverage image-test fuzz format docs dist bench costs requirements clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
