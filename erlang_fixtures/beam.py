@@ -194,6 +194,7 @@ class Beam:
 
     def _command(self) -> list[str]:
         command = [str(self._erl), "-noshell", "-sname" if self._is_short else "-name", self.name, "-pa", str(EBIN)]
+        command += ["+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"]
         if self._is_ipv6:
             command += ["-proto_dist", "inet6_tcp", "-kernel", "inet_dist_use_interface", "{0,0,0,0,0,0,0,1}"]
         else:

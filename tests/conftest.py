@@ -6,20 +6,9 @@ To measure which lines run makes a test take up to three times as long.
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import Final
 
 import pytest
 from coverage import Coverage
-
-_MEASURED: Final = Path(__file__).parent / "agent"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if "MEASURE_ALL" not in os.environ:
-        for item in items:
-            if not item.path.is_relative_to(_MEASURED):
-                item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -289,6 +289,11 @@ async def serving(*peers: ScriptedPeer) -> AsyncIterator[PeerServer]:
         await pass_steps()
 
 
+async def pause() -> None:
+    """Wait before a node or a service is asked again. Asked without a pause, it and the test take a core each."""
+    await asyncio.sleep(0.02)
+
+
 async def until(condition: Callable[[], object], what: str, deadline_seconds: float = 10.0) -> None:
     """Wait until something is so; fail when it is not in time."""
     try:

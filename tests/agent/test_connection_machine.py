@@ -354,7 +354,7 @@ UNHURRIED: Final = [HealthCheck.too_slow, HealthCheck.data_too_large]
 def test_no_order_of_bytes_messages_and_deadlines_breaks_a_connection() -> None:
     run_state_machine_as_test(
         ConnectionMachine,
-        settings=settings(QUICK, max_examples=150, stateful_step_count=40, suppress_health_check=UNHURRIED),
+        settings=settings(QUICK, max_examples=60, stateful_step_count=40, suppress_health_check=UNHURRIED),
     )
 
 

@@ -71,7 +71,7 @@ LIMITS: Final = st.builds(Limits, st.integers(0, 300), st.integers(0, 4), st.int
 
 
 @pytest.mark.no_cover  # to measure its lines takes three times as long, and others run them too
-@settings(QUICK, max_examples=800)
+@settings(QUICK, max_examples=300)
 @given(TERMS)
 def test_decode_gives_back_what_encode_was_given(term: Term) -> None:
     check_round_trip(term)

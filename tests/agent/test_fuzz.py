@@ -30,7 +30,7 @@ needs_atheris: Final = pytest.mark.skipif(
     not any(requirement.marker is None or requirement.marker.evaluate() for requirement in REQUIREMENTS),
     reason="atheris has no wheel for this Python or this platform",
 )
-RUNS: Final = {"terms": 4_000, "handshake": 4_000, "control_messages": 4_000, "epmd": 4_000, "connection": 500}
+RUNS: Final = {"terms": 1_000, "handshake": 1_000, "control_messages": 1_000, "epmd": 1_000, "connection": 150}
 
 
 def fuzz(*arguments: str, path: Path = ROOT) -> subprocess.CompletedProcess[str]:

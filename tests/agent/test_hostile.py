@@ -68,8 +68,12 @@ MAX_ATOM_BYTES = 4 * MIB
 NOPROC = Atom("noproc")
 
 CASES: Mapping[str, Case] = {**HANDSHAKES, **FLOODS, **BROKEN, **LONG, **ANSWERS}
-# Each takes five seconds and more, and others like them are in the short form.
+# Each takes some seconds, and others like them are in the short form.
 LONG_ONES = {
+    "answers_over_the_largest_size",
+    "exits_over_the_largest_size",
+    "five_batches",
+    "probes_that_get_empty_lists_from_the_start",
     "probes_that_get_empty_lists",
     "probes_that_get_lists_that_break_off_at_their_end",
     "the_most_empty_lists_by_default",
@@ -313,6 +317,7 @@ async def test_huge_integers_are_no_bug_of_ours(clients: Clients, value: bytes) 
     assert set(report.outcomes) <= case.outcomes
 
 
+@pytest.mark.slow
 async def test_errors_that_are_kept_do_not_keep_the_answers(clients: Clients) -> None:
     attack = Attack(answer=returning(cache(VALUES["a_list_that_breaks_off_at_its_end"])))
     plan = Plan(questions=10, keeps_errors=True)

@@ -18,7 +18,7 @@ from tests.collector_fakes import PATIENCE_SECONDS
 from tests.journal_writers import CONTENDER, start
 
 ENTRIES: Final = 200
-KILLS: Final = 12
+KILLS: Final = 6
 
 
 def ended(writer: subprocess.Popen[str]) -> tuple[list[str], str]:

@@ -255,7 +255,16 @@ def test_ctrl_c_ends_it_with_0_and_whole_lines(collector: str) -> None:
         assert MemoryAnswer.model_validate_json(line).total_bytes == MEMORY.total
 
 
-@pytest.mark.parametrize("manner", [(), ("--json",), ("--watch",), ("--watch", "--json")], ids=" ".join)
+@pytest.mark.parametrize(
+    "manner",
+    [
+        (),
+        pytest.param(("--json",), marks=pytest.mark.slow),
+        pytest.param(("--watch",), marks=pytest.mark.slow),
+        ("--watch", "--json"),
+    ],
+    ids=" ".join,
+)
 def test_it_ends_quietly_when_nobody_reads_any_more(collector: str, manner: tuple[str, ...]) -> None:
     reader, writer = os.pipe()
     os.close(reader)

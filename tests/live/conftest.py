@@ -17,12 +17,36 @@ ABOUT_OUR_PROGRAM = frozenset(
     {
         "test_black_box",
         "test_demo",
+        "test_diagnosis",
+        "test_diagnostics",
         "test_freshness",
+        "test_illnesses",
+        "test_memory_rules",
+        "test_network",
+        "test_node_rules",
         "test_restart_crashes",
         "test_restart_service",
+        "test_rules",
         "test_service",
         "test_top",
         "test_trend",
+    }
+)
+
+# Likewise, in files whose other tests are about the node: these cost most, by how much there is, or how often.
+ALIKE_ON_BOTH = frozenset(
+    {
+        "test_a_connection_that_ends_at_any_step_of_asking_leaves_the_child_up",
+        "test_a_connection_that_is_cut_half_way_leaves_the_child_up",
+        "test_a_hundred_thousand_processes",
+        "test_a_report_that_is_longer_than_an_answer_may_be_is_read",
+        "test_in_the_tree_of_tai_what_is_said_to_die_dies_and_all_names_come_back",
+        "test_of_many_who_want_the_same_exactly_one_acts",
+        "test_on_a_saturated_node_a_sweep_is_given_up_and_its_worker_is_gone",
+        "test_processes_that_come_and_go_are_absent_and_not_wrong",
+        "test_ten_thousand_supervisors_stay_within_the_limit_of_the_answer",
+        "test_very_many_children_are_counted_and_not_listed",
+        "test_waiting_ends_at_the_deadline_and_the_restart_goes_on",
     }
 )
 
@@ -34,7 +58,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         callspec = getattr(item, "callspec", None)
         release = None if callspec is None else callspec.params.get("erl")
-        if release not in {None, SHORT} and item.path.stem in ABOUT_OUR_PROGRAM:
+        is_alike = item.path.stem in ABOUT_OUR_PROGRAM or getattr(item, "originalname", "") in ALIKE_ON_BOTH
+        if release not in {None, SHORT} and is_alike:
             item.add_marker(pytest.mark.slow)
 
 

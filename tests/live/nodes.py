@@ -10,6 +10,7 @@ from agent import Node, Options, Session, State, Target, connect, read_cookie_fi
 from agent.errors import ConnectError, ConnectionLost
 from agent.terms import Atom, ExportFun, Map, Term
 from erlang_fixtures.beam import Beam
+from tests.fakes import pause
 from tests.proxy import Proxy
 
 SECONDS = 30.0
@@ -62,6 +63,7 @@ async def settles_to(session: Session, expected: dict[str, int]) -> None:
     try:
         async with asyncio.timeout(SECONDS):
             while found != expected:
+                await pause()
                 found = await census(session)
     except TimeoutError:
         assert found == expected
@@ -83,7 +85,7 @@ async def until_answer(session: Session, wanted: Callable[[Term], bool], functio
     """Ask until the answer is as wanted; fail when it is not in time."""
     async with asyncio.timeout(SECONDS):
         while not wanted(answer := await ask(session, function, *arguments)):
-            pass
+            await pause()
     return answer
 
 

@@ -12,6 +12,7 @@ from agent.actions.restart import holder
 from agent.probes import restart_facts
 from agent.restarting import RestartFacts
 from agent.terms import Atom
+from tests.fakes import pause
 from tests.live.nodes import SECONDS, ask
 from tests.live.restart_trees import TREE, spec, starts_of
 
@@ -46,14 +47,14 @@ async def until_nobody_acts(session: Session) -> None:
     """Wait until no action runs on the node any more."""
     async with asyncio.timeout(SECONDS):
         while await holder(session, SECONDS) is not None:
-            pass
+            await pause()
 
 
 async def until_somebody_acts(session: Session) -> None:
     """Wait until an action runs on the node."""
     async with asyncio.timeout(SECONDS):
         while await holder(session, SECONDS) is None:
-            pass
+            await pause()
 
 
 async def pid_of(session: Session, child: str = CHILD) -> str | None:

@@ -12,6 +12,7 @@ from agent.probes import applications, rows
 from agent.probes.applications import Application, ApplicationState
 from agent.terms import Atom, Map, Term
 from erlang_fixtures.beam import Beam
+from tests.fakes import pause
 from tests.live.illnesses import pid_of
 from tests.live.nodes import SECONDS, ask, census, join, number, settles_to
 from tests.live.supervisors import named, tree_of, tuples
@@ -63,7 +64,7 @@ async def test_an_application_that_crashed_is_told_although_the_node_is_up(sessi
     try:
         async with asyncio.timeout(SECONDS):
             while (found := await applications.ask(session, SECONDS)).not_running != ("tai_autonomics",):
-                pass
+                await pause()
         tai = next(each for each in found.applications if each.name == "tai_autonomics")
         assert (tai.state, tai.top, tai.top_name) == (ApplicationState.NOT_RUNNING, None, None)
         assert await ask(session, "erlang:node") is not None

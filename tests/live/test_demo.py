@@ -40,7 +40,7 @@ def children_of(pid: int) -> list[int]:
     return found + [below for child in found for below in children_of(child)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_the_demo_serves_what_it_prints_and_leaves_nothing_running(number: signal.Signals) -> None:
     command = [sys.executable, "scripts/demo.py", "--listen", "127.0.0.1:0"]
     demo = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)

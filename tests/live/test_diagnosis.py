@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shlex
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +14,9 @@ from agent import Session
 from agent.terms import Atom
 from erlang_fixtures.beam import Beam
 from tests.collector.diagnosis.tai_service import TaiService, tai_service
+from tests.command_line import run_in_thread
 from tests.live.illnesses import ill
 from tests.live.nodes import ask, join
-from tests.live.test_service import PROGRAM
 
 pytestmark = pytest.mark.live
 
@@ -31,19 +29,13 @@ def tai() -> Iterator[TaiService]:
 
 async def diagnose(beam: Beam, tai: TaiService, *more: str) -> tuple[int, dict[str, Any]]:
     """Run the command line against the node itself; its status and what it printed."""
-    process = await asyncio.create_subprocess_exec(
-        *(PROGRAM, "diagnose", "--node", beam.target, "--cookie-file", str(beam.cookie_file)),
-        *("--service-url", tai.url, "--json", *more),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd="/",
-    )
-    output, errors = await asyncio.wait_for(process.communicate(), 60)
-    assert errors == b""
-    assert process.returncode is not None
-    answer = json.loads(output)
+    whom = ("--node", beam.target, "--cookie-file", str(beam.cookie_file), "--service-url", tai.url)
+    ran = await run_in_thread("diagnose", *whom, "--json", *more)
+    assert ran.errors == ""
+    assert isinstance(ran.status, int)
+    answer = json.loads(ran.output)
     assert isinstance(answer, dict)
-    return process.returncode, answer
+    return ran.status, answer
 
 
 @pytest.fixture
@@ -105,8 +97,7 @@ async def test_a_child_that_is_down_is_started_by_the_step_that_is_told(
         assert finding["rule"] == "child_down"
         words = shlex.split(finding["steps"][-1])[1:]
         where = ("--node", beam.target, "--cookie-file", str(beam.cookie_file), "--service-url", "none")
-        process = await asyncio.create_subprocess_exec(PROGRAM, *words, *where, stdout=subprocess.PIPE, cwd="/")
-        output, _ = await asyncio.wait_for(process.communicate(), 60)
-        assert (process.returncode, b"metrics_collector" in output) == (0, True)
+        ran = await run_in_thread(*words, *where)
+        assert (ran.status, "metrics_collector" in ran.output) == (0, True)
     finally:
         await ask(session, "supervisor:restart_child", parent, child)

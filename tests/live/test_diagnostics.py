@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from itertools import islice
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -24,6 +22,7 @@ from collector.instance import Instance
 from collector.serve import make_fleet
 from collector.settings import Settings
 from erlang_fixtures.beam import Beam
+from tests.command_line import run_in_thread
 from tests.fakes import until
 from tests.live.nodes import ill, join, number
 
@@ -250,14 +249,7 @@ async def test_ten_thousand_unseen_names_for_each_route_make_no_atom(beam: Beam,
     ],
 )
 async def test_a_command_asks_the_node_itself(beam: Beam, command: str) -> None:
-    program = Path(sys.executable).with_name("beamwarden")
-    process = await asyncio.create_subprocess_exec(
-        program,
-        *command.split(),
-        *("--json", "--node", beam.target, "--cookie-file", str(beam.cookie_file)),
-        stdout=asyncio.subprocess.PIPE,
-        cwd="/",
-    )
-    output, _ = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == 0
-    assert json.loads(output)["node"]["name"] == beam.name
+    whom = ("--node", beam.target, "--cookie-file", str(beam.cookie_file))
+    ran = await run_in_thread(*command.split(), "--json", *whom)
+    assert (ran.status, ran.errors) == (0, "")
+    assert json.loads(ran.output)["node"]["name"] == beam.name

@@ -16,6 +16,7 @@ from agent.errors import RemoteError
 from agent.expression import Expression
 from agent.terms import FALSE, TRUE, UNDEFINED, Atom, ExportFun, Map, Term
 from erlang_fixtures.beam import FIXTURES, Beam
+from tests.fakes import pause
 from tests.live.illnesses import OK, function_of, ill, item, pid_of, switch_off, switch_on
 from tests.live.nodes import SECONDS, ask, census, join, number, process_items, settles_to, until_answer
 
@@ -123,7 +124,7 @@ async def until_replaced(listed: Callable[[], Awaitable[set[Term]]]) -> None:
         while not first:
             first = await listed()
         while not (now := await listed()) or now & first:
-            pass
+            await pause()
 
 
 async def count_of(session: Session, supervisor: str) -> Term:
@@ -297,7 +298,7 @@ async def test_a_crash_loop_goes_on_by_itself_and_has_begun_at_once(session: Ses
         assert await restarts(session) >= 1
         async with asyncio.timeout(SECONDS):
             while await restarts(session) < 4:
-                pass
+                await pause()
 
 
 async def test_more_crashes_than_the_budget_end_the_supervisor(session: Session) -> None:

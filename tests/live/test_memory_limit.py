@@ -17,6 +17,7 @@ from agent.probes.kernel_files import own_cgroups
 from agent.probes.memory_limit import LimitSource
 from agent.terms import Atom
 from erlang_fixtures.beam import Beam
+from tests.fakes import pause
 from tests.live.nodes import SECONDS, ask, join
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(sys.platform != "linux", reason="the limits are those of Linux")]
@@ -115,7 +116,7 @@ async def test_what_the_node_takes_counts_against_the_limit_of_its_cgroup(sessio
             await ask(session, "persistent_term:put", key, half)
         async with asyncio.timeout(SECONDS):
             while await used() < before + 30 * MIB:
-                pass
+                await pause()
     finally:
         for key in keys:
             await ask(session, "persistent_term:erase", key)

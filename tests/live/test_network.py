@@ -14,7 +14,7 @@ from agent.errors import ConnectError, ConnectionLost
 from agent.protocol import Connection
 from agent.terms import Atom
 from erlang_fixtures.beam import Beam
-from tests.fakes import PEER_NAME, ScriptedPeer, cookie, serving, until
+from tests.fakes import PEER_NAME, ScriptedPeer, cookie, pause, serving, until
 from tests.live.nodes import SECONDS, ask, join, join_through, process_items, until_it_answers, watch_through
 from tests.proxy import Cut, Delay, Drop, Merge, Pass, Proxy, Side, Split, Stall, Treatment, proxying
 
@@ -244,7 +244,7 @@ async def test_a_node_that_holds_our_dead_connection_says_alive_and_takes_the_ne
         questions = [asyncio.create_task(ask(first, "timer:sleep", Atom("infinity"))) for _ in range(10)]
         async with asyncio.timeout(SECONDS):
             while await workers_asleep(observer) < len(questions):
-                pass
+                await pause()
         proxy.half_open(closing=Side.US)
         lost = await asyncio.gather(*questions, return_exceptions=True)
         assert [type(error) for error in lost] == [ConnectionLost] * len(questions)
@@ -255,7 +255,7 @@ async def test_a_node_that_holds_our_dead_connection_says_alive_and_takes_the_ne
         await until(lambda: not proxy.links[0].ends[Side.NODE].is_open, "the node has left the old connection")
         async with asyncio.timeout(SECONDS):
             while await workers_asleep(observer) > 0:
-                pass
+                await pause()
         assert node.session() is second
     observer.close()
 

@@ -19,6 +19,7 @@ from collector.diagnosis.what_grows import table_falls, table_growth
 from collector.trend import Point, Trend, all_series, table_of
 from erlang_fixtures.beam import Beam
 from tests.collector.diagnosis.well import told
+from tests.fakes import pause
 from tests.live.findings import evidence, found
 from tests.live.illnesses import ill
 from tests.live.nodes import SECONDS, ask, join, number
@@ -129,7 +130,7 @@ async def test_a_port_whose_driver_holds_it_is_found(session: Session, monkeypat
     monkeypatch.setattr(ports, "WAIT_SECONDS", 0)
     async with opened(session, BUSY_DRIVER), asyncio.timeout(SECONDS):
         while not any(one.startswith("port_not_answering: ") for one in await found(session)):
-            pass
+            await pause()
 
 
 async def test_many_processes_are_found(on_small: Session) -> None:

@@ -19,6 +19,7 @@ from agent.rpc import DEFAULT_MAX_ANSWER_BYTES
 from agent.supervision import ChildState
 from agent.terms import FALSE, UNDEFINED, Atom, Map, Pid, Term, format_pid
 from erlang_fixtures.beam import Beam
+from tests.fakes import pause
 from tests.live.nodes import (
     SECONDS,
     ask,
@@ -466,6 +467,7 @@ async def settled_facts(session: Session, child: str) -> RestartFacts:
             found = await restart_facts.ask(session, SECONDS, TREE, child)
             if isinstance(found, RestartFacts) and found.state is ChildState.RUNNING:
                 return found
+            await pause()
 
 
 CUTS = [pytest.param(n, 5) for n in range(5)] + [pytest.param(n, 50, marks=pytest.mark.slow) for n in range(50)]

@@ -24,6 +24,7 @@ from collector.restarts.models import RestartRequest, RestartState
 from collector.restarts.runner import Refused, Restarts, Rules
 from collector.tokens import create_token
 from erlang_fixtures.beam import Beam
+from tests.fakes import pause
 from tests.live.nodes import SECONDS, ask, join
 from tests.live.slow_child import CHILD, SUPERVISOR, pid_of, slow_child, starts, until_nobody_acts, until_somebody_acts
 from tests.live.test_restart_crashes import SETTINGS, Site
@@ -63,6 +64,7 @@ class Acting:
                 told = await self.get(location)
                 if all(told[name] == value for name, value in wanted.items()):
                     return told
+                await pause()
 
 
 @contextlib.asynccontextmanager

@@ -21,7 +21,7 @@ from collector.attempts import MAX_REFUSALS
 from collector.permissions import Role
 from collector.tokens import create_token, revoke_token
 from erlang_fixtures.beam import Beam, free_port
-from tests.fakes import until
+from tests.fakes import pause, until
 from tests.live.nodes import ask, join
 
 pytestmark = pytest.mark.live
@@ -60,7 +60,7 @@ class Service:
         """Wait until the first node answers a scrape."""
         async with asyncio.timeout(60):
             while (await self.up())[0] != 1:
-                pass
+                await pause()
 
 
 @contextlib.asynccontextmanager
@@ -164,7 +164,7 @@ async def test_a_node_that_was_never_there_harms_nobody(beam: Beam) -> None:
     async with serving("--node", absent, *watching(beam)) as service:
         async with asyncio.timeout(60):
             while await service.up() != [0.0, 1.0]:
-                pass
+                await pause()
         nodes = (await service.get("/api/v1/nodes")).json()["nodes"]
         assert [node["connection"]["state"] for node in nodes] == ["down", "up"]
         assert "absent@127.0.0.1: node not connected" in (await service.get("/health")).json()["reason"]
@@ -236,7 +236,7 @@ async def test_the_node_sees_us_go(own_beam: Beam) -> None:
         assert await ask(session, "erlang:nodes", Atom("hidden")) != alone
     async with asyncio.timeout(30):
         while await ask(session, "erlang:nodes", Atom("hidden")) != alone:
-            pass
+            await pause()
     session.close()
 
 

@@ -13,6 +13,7 @@ import pytest
 from agent import Session
 from agent.terms import Atom
 from erlang_fixtures.beam import Beam
+from tests.fakes import pause
 from tests.live.illnesses import ill
 from tests.live.nodes import ask, join
 from tests.live.test_service import serving, watching
@@ -122,7 +123,7 @@ async def test_it_leaves_no_process_and_no_message_on_the_node(beam: Beam, sessi
         assert await asyncio.to_thread(ends, shown) == 0
     async with asyncio.timeout(SECONDS):
         while await count() != before:
-            pass
+            await pause()
 
 
 def test_where_there_is_no_terminal_it_says_so(beam: Beam) -> None:

@@ -408,7 +408,15 @@ def test_a_reason_that_does_not_fit_is_asked_for_again(collecting: Collecting) -
     assert [entry.body.get("reason") for entry in collecting.entries()] == ["it hangs", None]
 
 
-@pytest.mark.parametrize("keys", ["n\n", "\n", "\x03", "\x04"], ids=["no", "Enter", "Ctrl-C", "Ctrl-D"])
+@pytest.mark.parametrize(
+    "keys",
+    [
+        pytest.param("n\n", id="no", marks=pytest.mark.slow),
+        pytest.param("\n", id="Enter"),
+        pytest.param("\x03", id="Ctrl-C"),
+        pytest.param("\x04", id="Ctrl-D", marks=pytest.mark.slow),
+    ],
+)
 def test_whatever_is_no_yes_is_no(collecting: Collecting, keys: str) -> None:
     with asked(collecting) as shown:
         shown.press(keys)
@@ -418,7 +426,9 @@ def test_whatever_is_no_yes_is_no(collecting: Collecting, keys: str) -> None:
     assert (collecting.node.restarted_by, collecting.entries()) == ([], [])
 
 
-@pytest.mark.parametrize("keys", ["\x03", "\x04"], ids=["Ctrl-C", "Ctrl-D"])
+@pytest.mark.parametrize(
+    "keys", [pytest.param("\x03", id="Ctrl-C", marks=pytest.mark.slow), pytest.param("\x04", id="Ctrl-D")]
+)
 def test_who_gives_no_reason_has_not_agreed(collecting: Collecting, keys: str) -> None:
     with asked(collecting) as shown:
         shown.press("y\n")

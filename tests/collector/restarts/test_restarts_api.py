@@ -34,7 +34,7 @@ from collector.settings import Settings
 from collector.tokens import create_token
 from tests.collector.test_journal_disk import own_disks, with_disk
 from tests.collector_fakes import NODE, PATIENCE_SECONDS, FakeNode, assert_problem, watch
-from tests.fakes import until
+from tests.fakes import pause, until
 from tests.journal_writers import ROOT
 from tests.restart_node import CHILD, FIRST_PID, SUPERVISOR, RestartNode, RestartSession
 
@@ -111,6 +111,7 @@ async def ended(client: httpx.AsyncClient, location: str) -> RestartAnswer:
             told = RestartAnswer.model_validate_json(answer.content)
             if told.state != "running":
                 return told
+            await pause()
 
 
 def refused(response: httpx.Response, status: int, guard: Guard) -> RefusalProblem:
@@ -571,7 +572,7 @@ async def test_the_outcome_counts_for_more_than_what_another_process_has_found_o
     await until(lambda: not served.node.workers, "it has ended on the node")
     async with asyncio.timeout(PATIENCE_SECONDS):
         while (await client.get(response.headers["location"])).json()["state"] != "done":
-            pass
+            await pause()
 
 
 @pytest.mark.parametrize("action_id", ["nobody", "%00", "x" * 64])
@@ -601,7 +602,7 @@ async def test_whether_it_held_is_told(served: Served) -> None:
         location = (await client.post(RESTARTS, json=BODY)).headers["location"]
         async with asyncio.timeout(PATIENCE_SECONDS):
             while (told := (await client.get(location)).json())["held"] is None:
-                pass
+                await pause()
     assert told["held"] is True
     assert not told["is_watched"]
     assert "it held: the same process runs" in told["text"]
