@@ -21,14 +21,12 @@ from collector import (
 )
 from collector.client import ClientError
 from collector.diagnosis_settings import DiagnosisSettings
-from collector.flags import with_settings
+from collector.flags import REACHING, with_settings
 from collector.load import describe, load_cookie, load_settings
 from collector.logs import set_up_logging
 from collector.render.parts import printable
 from collector.settings import Settings, SettingsError
 from collector.version import VERSION
-
-_OF_ASKERS = ("url", "token_file", "id_token")
 
 app = typer.Typer(
     name="beamwarden",
@@ -43,11 +41,7 @@ app = typer.Typer(
 @app.command()
 @with_settings(
     # Thresholds are of a file, or of the environment: who sets one sets it for good.
-    [
-        name
-        for name in Settings.model_fields
-        if name not in {"url", "token_file", "id_token", *DiagnosisSettings.names()}
-    ],
+    [name for name in Settings.model_fields if name not in {*REACHING, *DiagnosisSettings.names()}],
     more_help={
         "node": describe("node") + "; may be repeated",
         "listen": describe("listen") + " (default: 127.0.0.1:9750)",

@@ -19,7 +19,19 @@ CONNECTION: Final = tuple(
     if name in {"cookie_file", "own_name", "epmd_port", "answer_memory_bytes"} or name.startswith("tls_")
 )
 
+# How to reach a collector.
+REACHING: Final = (
+    "url",
+    "token_file",
+    "basic_auth_file",
+    "url_ca_file",
+    "url_certificate_file",
+    "url_key_file",
+    "id_token",
+)
+
 _MORE_HELP: Final = {"epmd_port": describe("epmd_port") + " (default: ERL_EPMD_PORT, or 4369)"}
+_OTHER_SPELLINGS: Final = {"web_config_file": ("--web.config.file",)}  # as all programs of Prometheus have it
 _CONFIG_HELP: Final = "the settings file (default: beamwarden.toml here, if it exists)"
 
 
@@ -71,6 +83,6 @@ def _option(name: str, help_text: str, *, is_repeated: bool, panel: str | None) 
     flag = flag_of(name)
     if Settings.model_fields[name].default is True:
         flag = f"{flag}/--no-{flag.removeprefix('--')}"  # or nobody could turn it off
-    option = typer.Option(flag, help=help_text, rich_help_panel=panel)
+    option = typer.Option(flag, *_OTHER_SPELLINGS.get(name, ()), help=help_text, rich_help_panel=panel)
     annotation = Annotated[Optional[kind], option]  # type: ignore[valid-type]  # noqa: UP045  # a type that is known only now
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

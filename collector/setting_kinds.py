@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator
 
 
 def to_list(value: object) -> object:
@@ -26,3 +30,18 @@ def no_truth(value: object) -> object:
     if isinstance(value, bool):  # Python takes true for 1, as a file may have it
         raise ValueError("neither true nor false is a number")  # noqa: TRY004  # pydantic wants a ValueError
     return value
+
+
+def _not_empty(value: object) -> object:
+    if value == "":  # of an unset variable, say; as a path it would be the current folder
+        raise ValueError("it is empty")
+    return value
+
+
+def _no_nul(value: Path) -> Path:
+    if "\0" in str(value):
+        raise ValueError("a path has no NUL in it")
+    return value
+
+
+File: TypeAlias = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_no_nul), AfterValidator(Path.expanduser)]

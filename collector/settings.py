@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
@@ -20,7 +19,8 @@ from collector.diagnosis_settings import DiagnosisSettings
 from collector.freshness import DEFAULT_FRESH_MIN_INTERVAL_SECONDS, DEFAULT_MAX_SCHEDULER_SHARE
 from collector.scrape_settings import ScrapeSettings
 from collector.service_settings import ServiceSettings
-from collector.setting_kinds import no_truth, to_list, to_url
+from collector.setting_kinds import File, no_truth, to_list, to_url
+from collector.web_settings import WebSettings
 
 DEFAULT_PORT: Final = 9750
 
@@ -44,11 +44,10 @@ class Address:
         except ValueError:  # a name, and one that begins with 127. may lead anywhere
             return self.host == "localhost"
 
-    @property
-    def local_url(self) -> str:
-        """Where a program on this machine finds whoever listens here."""
+    def local_url(self, scheme: str = "http") -> str:
+        """Return where a program on this machine finds whoever listens here."""
         everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # compared, not bound
-        return f"http://{Address(everywhere.get(self.host, self.host), self.port)}"
+        return f"{scheme}://{Address(everywhere.get(self.host, self.host), self.port)}"
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -59,18 +58,6 @@ def _all_texts(names: tuple[str, ...]) -> tuple[str, ...]:
         if any("\ud800" <= character <= "\udfff" for character in name):
             raise ValueError(f"{name!r} has bytes that are no text")  # and could not be sent to a node
     return names
-
-
-def _not_empty(value: object) -> object:
-    if value == "":  # of an unset variable, say; as a path it would be the current folder
-        raise ValueError("it is empty")
-    return value
-
-
-def _no_nul(value: Path) -> Path:
-    if "\0" in str(value):
-        raise ValueError("a path has no NUL in it")
-    return value
 
 
 def _to_server_name(value: str) -> str:
@@ -139,7 +126,6 @@ def _all_different(targets: tuple[Target, ...]) -> tuple[Target, ...]:
 
 
 _Names = Annotated[tuple[str, ...], BeforeValidator(to_list), AfterValidator(_all_texts)]
-_File = Annotated[Path, BeforeValidator(_not_empty), AfterValidator(_no_nul), AfterValidator(Path.expanduser)]
 
 
 class OwnSettings(BaseModel):
@@ -152,7 +138,7 @@ class OwnSettings(BaseModel):
         BeforeValidator(to_list),
         AfterValidator(_all_different),
     ] = Field(default=(), description="a node to watch: name@host, or name@host:port when no epmd runs there")
-    cookie_file: _File | None = Field(
+    cookie_file: File | None = Field(
         default=None, description="the file that holds the cluster's cookie (default: ~/.erlang.cookie)"
     )
     own_name: Annotated[str, AfterValidator(_to_own_name)] | None = Field(
@@ -164,13 +150,13 @@ class OwnSettings(BaseModel):
         le=65_535,
         description="the port of epmd on the nodes' hosts, 1 to 65535",
     )
-    tls_ca_file: _File | None = Field(
+    tls_ca_file: File | None = Field(
         default=None, description="the authorities that may have signed a node's certificate, in PEM form; turns TLS on"
     )
-    tls_certificate_file: _File | None = Field(
+    tls_certificate_file: File | None = Field(
         default=None, description="our certificate with its chain, in PEM form, for nodes that want one"
     )
-    tls_key_file: _File | None = Field(
+    tls_key_file: File | None = Field(
         default=None, description="the key of our certificate, in PEM form (default: in the file of the certificate)"
     )
     tls_server_name: Annotated[str, AfterValidator(_to_server_name)] | None = Field(
@@ -197,10 +183,10 @@ class OwnSettings(BaseModel):
         repr=False,
         description="a token for the front that stands before the collector, sent as X-Serverless-Authorization",
     )
-    token_file: _File | None = Field(
+    token_file: File | None = Field(
         default=None, description="the file that holds your token for the collector (default: BEAMWARDEN_TOKEN)"
     )
-    tokens_file: _File | None = Field(
+    tokens_file: File | None = Field(
         default=None,
         description="the file of those who may ask the collector from elsewhere, and act (default: beamwarden/tokens "
         "under $XDG_CONFIG_HOME or ~/.config)",
@@ -212,7 +198,7 @@ class OwnSettings(BaseModel):
         default=False,
         description="true to let everybody who reaches the collector read, without a token, else false",
     )
-    journal: _File | None = Field(
+    journal: File | None = Field(
         default=None,
         description="the file that every action is written to, allowed or refused "
         "(default: beamwarden/journal.db in $XDG_STATE_HOME, or in ~/.local/state)",
@@ -301,5 +287,5 @@ class OwnSettings(BaseModel):
         return None if tls == Tls() else tls
 
 
-class Settings(DiagnosisSettings, ServiceSettings, ScrapeSettings, OwnSettings):
+class Settings(DiagnosisSettings, ServiceSettings, ScrapeSettings, WebSettings, OwnSettings):
     """All settings. A field's description says what its value should be, in errors and in the help."""

@@ -14,10 +14,11 @@ from agent.handshake import Cookie
 from agent.names import Target
 from agent.node import Up
 from agent.session import Options
-from collector import cli, showing
+from collector import cli, reaching, showing
 from collector.app import create_app
 from collector.client import ClientError
 from collector.diagnosis_settings import DiagnosisSettings
+from collector.flags import REACHING
 from collector.load import load_settings
 from collector.models import MemoryAnswer, NodeAnswer
 from collector.permissions import Role
@@ -141,7 +142,7 @@ class Asked(list[tuple[object, ...]]):
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     asked = Asked()
     monkeypatch.setattr(
-        showing, "Collector", lambda url, node, _id_token, *, token: asked.source("collector", url, node)
+        reaching, "Collector", lambda url, node, _id_token, **_shown: asked.source("collector", url, node)
     )
     monkeypatch.setattr(
         showing,
@@ -410,9 +411,7 @@ def test_serve_needs_certificates_that_can_be_used(run: Run, cookie_file: Path) 
 def test_serve_has_an_option_for_every_setting_but_those_of_the_command_line() -> None:
     command = typer.main.get_command(cli.app)
     options = {parameter.name for parameter in command.commands["serve"].params}  # type: ignore[attr-defined]
-    assert options - {"config", "help"} == set(Settings.model_fields) - {"url", "id_token", "token_file"} - set(
-        DiagnosisSettings.names()
-    )
+    assert options - {"config", "help"} == set(Settings.model_fields) - {*REACHING, *DiagnosisSettings.names()}
 
 
 @pytest.mark.parametrize("arguments", [(), ("--json",)])

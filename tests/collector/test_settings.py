@@ -583,7 +583,7 @@ def test_others_reach_every_other_address(host: str) -> None:
     ],
 )
 def test_the_local_url_is_one_that_can_be_asked(listen: str, url: str) -> None:
-    assert load_settings({"listen": listen}, {}).listen.local_url == url
+    assert load_settings({"listen": listen}, {}).listen.local_url() == url
 
 
 def test_a_flag_has_dashes() -> None:
