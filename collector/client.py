@@ -205,10 +205,7 @@ class Collector:
             if isinstance(cause := _cause(error, ssl.SSLError), ssl.SSLError):
                 raise ClientError(_of_tls(self.url, cause)) from None
             is_sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-            raise (NotHeard if is_sent else ClientError)(
-                f"no collector answers at {self.url} ({error}). Start one with 'beamwarden serve', name one with "
-                "--url, or ask a node itself with --node and --cookie-file"
-            ) from None
+            raise (NotHeard if is_sent else ClientError)(_of_silence(self.url, error)) from None
         try:
             if answer.is_success:
                 return model.model_validate_json(answer.content)
@@ -251,6 +248,17 @@ def _cause(error: BaseException, kind: type[BaseException]) -> BaseException | N
     while found is not None and not isinstance(found, kind):
         found = found.__cause__ or found.__context__
     return found
+
+
+def _of_silence(url: str, error: httpx.HTTPError) -> str:
+    """Say what it means that there is no answer, and what to do."""
+    # With TLS 1.3 the other side looks at our certificate when TLS stands for us, and Python's then just hangs up.
+    is_cut_off = isinstance(error, httpx.RemoteProtocolError | httpx.ReadError) and url.lower().startswith("https:")
+    hint = "It may want a certificate of yours (--url-certificate-file); its log says why. " if is_cut_off else ""
+    return (
+        f"no collector answers at {url} ({error}). {hint}Start one with 'beamwarden serve', name one with --url, or "
+        "ask a node itself with --node and --cookie-file"
+    )
 
 
 def _of_tls(url: str, error: ssl.SSLError) -> str:

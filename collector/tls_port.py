@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import math
 import socket
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -19,8 +22,10 @@ from collector.web_tls import is_allowed
 
 BEGIN_SECONDS: Final = 10.0  # for the first byte, and then for the handshake
 OUT_OF_RESOURCES_SECONDS: Final = 1.0  # as asyncio's server waits when there is no descriptor left
+SAME_REASON_SECONDS: Final = 60.0
 _LOOKED_AT: Final = 1  # byte: a handshake begins with 0x16, and a request of HTTP with a capital letter
 
+_LOG: Final = logging.getLogger(__name__)
 _SPEAK_TLS: Final = Problem(
     type="urn:beamwarden:tls-needed",
     title=HTTPStatus.BAD_REQUEST.phrase,
@@ -36,6 +41,7 @@ class TlsPort:
         self._web = web
         self._make_protocol = make_protocol
         self._beginning: set[asyncio.Task[None]] = set()
+        self._told_at: dict[str, float] = {}  # as many as OpenSSL has reasons
 
     async def accept(self, listener: socket.socket) -> None:
         """Accept connections until this is cancelled."""
@@ -64,6 +70,7 @@ class TlsPort:
                 if first.isupper():
                     await _answer_plainly(connection)
                 config, context = (found := await self._web.look()).config, found.context
+                asker = connection.getpeername()[0]
         except (OSError, TimeoutError):
             connection.close()
             return
@@ -76,26 +83,44 @@ class TlsPort:
         assert context is not None, "a configuration without TLS is not taken for one with it"
         assert config.tls_server_config is not None
         allowed_sans = config.tls_server_config.client_allowed_sans
-        with contextlib.suppress(OSError):  # of which TLS's errors are; the transport has closed the socket then
+        try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: _Admitting(self._make_protocol, allowed_sans),
+                lambda: _Admitting(self._make_protocol, allowed_sans, partial(self._tell, asker)),
                 connection,
                 ssl=context,
                 ssl_handshake_timeout=BEGIN_SECONDS,
             )
+        except OSError as error:  # of which TLS's errors are; the transport has closed the socket then
+            # asyncio sends no alert, so that nobody but this log says why.
+            reason = (getattr(error, "reason", None) or str(error)).lower().replace("_", " ")
+            self._tell(asker, getattr(error, "verify_message", None) or reason)
+
+    def _tell(self, asker: str, why: str) -> None:
+        """Log why a client was not let in: each reason once a minute, as scanners come often."""
+        now = asyncio.get_running_loop().time()
+        if now - self._told_at.get(why, -math.inf) >= SAME_REASON_SECONDS:
+            self._told_at[why] = now
+            _LOG.warning("no TLS with %s: %s", asker, why)
 
 
 class _Admitting(asyncio.Protocol):
     """Gives way to another protocol once the handshake is over, if the client's certificate is for a name allowed."""
 
-    def __init__(self, make_protocol: Callable[[], asyncio.Protocol], allowed_sans: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        make_protocol: Callable[[], asyncio.Protocol],
+        allowed_sans: tuple[str, ...],
+        on_refusal: Callable[[str], None],
+    ) -> None:
         self._make_protocol = make_protocol
         self._allowed_sans = allowed_sans
+        self._on_refusal = on_refusal
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Look at the certificate (asyncio calls this when the handshake is over)."""
         assert isinstance(transport, asyncio.Transport)
         if not is_allowed(transport.get_extra_info("peercert"), self._allowed_sans):
+            self._on_refusal("its certificate is for none of client_allowed_sans")
             transport.abort()
             return
         protocol = self._make_protocol()

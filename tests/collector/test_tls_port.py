@@ -115,6 +115,21 @@ def test_of_verified_clients_only_those_with_an_allowed_name_are_let_in(
         assert is_let_in(port, trusting(authority, client)) == is_in
 
 
+def test_who_is_not_let_in_is_told_in_the_log_once(
+    tmp_path: Path, authority: Authority, own: Certificate, client: Certificate, caplog: pytest.LogCaptureFixture
+) -> None:
+    rules = f"  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: {authority.file}\n"
+    text = with_tls(own, f"{rules}  client_allowed_sans: [nobody.internal]\n")
+    with serving_with(write(tmp_path / "web.yml", text)) as port:
+        for _ in range(2):
+            assert not is_let_in(port, trusting(authority))
+            assert not is_let_in(port, trusting(authority, client))
+    assert [record.getMessage() for record in caplog.records] == [
+        "no TLS with 127.0.0.1: peer did not return a certificate",
+        "no TLS with 127.0.0.1: its certificate is for none of client_allowed_sans",
+    ]
+
+
 def test_who_may_come_without_a_certificate_may_not_where_names_are_listed(
     tmp_path: Path, authority: Authority, own: Certificate, client: Certificate
 ) -> None:
