@@ -74,9 +74,9 @@ class Tls:
         elif self.ca_file is None:
             raise TlsSettingError("without a CA file the node's certificate cannot be verified: set tls_ca_file")
         if self.ca_file is not None:
-            _load_authorities(context, self.ca_file)
+            load_authorities(context, self.ca_file)
         if self.certificate_file is not None:
-            _load_own(context, self.certificate_file, self.key_file)
+            load_own(context, self.certificate_file, self.key_file)
         elif self.key_file is not None:
             raise TlsSettingError(f"the key {self.key_file} has no certificate: set tls_certificate_file too")
         return context
@@ -90,7 +90,8 @@ def is_server_name(text: str) -> bool:
         return False
 
 
-def _load_authorities(context: ssl.SSLContext, file: Path) -> None:
+def load_authorities(context: ssl.SSLContext, file: Path) -> None:
+    """Have ``context`` trust what a file holds in PEM form. Raises `TlsSettingError`."""
     try:
         context.load_verify_locations(cafile=file)
     except ssl.SSLError:
@@ -99,7 +100,8 @@ def _load_authorities(context: ssl.SSLContext, file: Path) -> None:
         raise TlsSettingError(f"the CA file {file} cannot be read: {error.strerror}") from None
 
 
-def _load_own(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
+def load_own(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
+    """Have ``context`` show a certificate; ``key`` None: it is in the same file. Raises `TlsSettingError`."""
     for file in (certificate, key or certificate):  # load_cert_chain does not say which of the two it could not read
         try:
             file.read_bytes()

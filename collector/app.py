@@ -14,10 +14,12 @@ from collector.attempts import Attempts
 from collector.cleaning.runner import Cleaning
 from collector.cloud import Cloud
 from collector.diagnosis.diagnosing import Diagnoser, numbers_of
+from collector.entrance import Entrance
 from collector.fleet import Fleet
 from collector.gate import Gate
 from collector.journal import Journal
 from collector.known_tokens import KnownTokens
+from collector.known_web_config import KnownWebConfig
 from collector.load import tokens_file
 from collector.metrics.labelled import NodeSeries
 from collector.models import Problem
@@ -30,9 +32,13 @@ from collector.version import VERSION
 
 
 def create_app(
-    fleet: Fleet, settings: Settings, trends: Trends | None = None, journal: Journal | None = None
+    fleet: Fleet,
+    settings: Settings,
+    trends: Trends | None = None,
+    journal: Journal | None = None,
+    web: KnownWebConfig | None = None,
 ) -> FastAPI:
-    """Put the routes before the fleet. Starting and stopping the fleet is `collector.serve`'s."""
+    """Put the routes before the fleet, and the gate before the routes. TLS and starting the fleet are `serve`'s."""
     app = FastAPI(
         title="Beamwarden",
         version=VERSION,
@@ -67,7 +73,13 @@ def create_app(
     app.add_middleware(GZipMiddleware)
     app.add_middleware(_HeadAsGet)
     # The outermost: whoever is refused reaches nothing else.
-    app.add_middleware(Gate, settings=settings, tokens=app.state.tokens, attempts=app.state.attempts)
+    app.add_middleware(
+        Gate,
+        settings=settings,
+        tokens=app.state.tokens,
+        attempts=app.state.attempts,
+        entrance=Entrance(web, app.state.attempts),
+    )
     app.include_router(endpoints.router)
     app.include_router(api.router)
     app.include_router(diagnostics.router)

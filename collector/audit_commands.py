@@ -17,8 +17,10 @@ from collector.flags import with_settings
 from collector.journal_chain import Row, Verified, verify
 from collector.journal_file import JournalFile
 from collector.journal_schema import NO_PLACE, JournalError
-from collector.load import journal_path, load_settings, load_token
+from collector.load import journal_path, load_settings
+from collector.reaching import find_collector
 from collector.render.audit import audit_table, chain_text
+from collector.setting_words import REACHING
 from collector.settings import SettingsError
 from collector.showing import Manner, show
 
@@ -28,9 +30,9 @@ _WHERE: Final = "Which journal (without these the file on this machine)"
 app = typer.Typer()
 
 _of_a_journal = with_settings(
-    ["journal", "url", "token_file", "id_token"],
+    ["journal", *REACHING],
     more_help={"url": "ask the collector there for its journal"},
-    panels=dict.fromkeys(("journal", "url", "token_file", "id_token", "config"), _WHERE),
+    panels=dict.fromkeys(("journal", *REACHING, "config"), _WHERE),
 )
 AsJson = Annotated[bool, typer.Option("--json", help="print the answer as JSON")]
 
@@ -91,7 +93,7 @@ def _find(flags: dict[str, object], config: Path | None) -> Collector | Path:
     if "journal" in flags and "url" in flags:
         raise SettingsError("--journal, --url: give one of them, the file of a journal or the collector that keeps it")
     if settings.url is not None and "journal" not in flags:
-        return Collector(settings.url, None, settings.id_token, token=load_token(settings, os.environ))
+        return find_collector(settings, os.environ)
     path = journal_path(settings, os.environ)
     if path is None:
         raise SettingsError(f"--journal: {NO_PLACE}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -95,6 +97,9 @@ class Collector:
     id_token: str | None = field(default=None, repr=False)
     http: httpx.Client | None = field(default=None, repr=False)  # one that is kept open; None: a connection for each
     token: str | None = field(default=None, repr=False)
+    login: str | None = field(default=None, repr=False)  # user:password, where it has a web configuration
+    local_key: str | None = field(default=None, repr=False)  # what it takes in place of both on this machine
+    trust: ssl.SSLContext | None = field(default=None, repr=False)  # whose certificates; None: of public authorities
 
     @property
     def is_here(self) -> bool:
@@ -197,11 +202,10 @@ class Collector:
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
             raise ClientError(f"{self.url} is no URL: {error}") from None
         except httpx.HTTPError as error:
+            if isinstance(cause := _cause(error, ssl.SSLError), ssl.SSLError):
+                raise ClientError(_of_tls(self.url, cause)) from None
             is_sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-            raise (NotHeard if is_sent else ClientError)(
-                f"no collector answers at {self.url} ({error}). Start one with 'beamwarden serve', name one with "
-                "--url, or ask a node itself with --node and --cookie-file"
-            ) from None
+            raise (NotHeard if is_sent else ClientError)(_of_silence(self.url, error)) from None
         try:
             if answer.is_success:
                 return model.model_validate_json(answer.content)
@@ -216,20 +220,60 @@ class Collector:
 
     def client(self) -> httpx.Client:
         """Make what can ask it, for ``http``. A proxy of the environment never leads to this machine itself."""
-        return httpx.Client(trust_env=not self.is_here)
+        return httpx.Client(trust_env=not self.is_here, verify=True if self.trust is None else self.trust)
 
     def _headers(self, *, is_here: bool) -> dict[str, str]:
         """Return who we are: to the collector, and to a front of Cloud Run, which leaves Authorization to it."""
         given = (
-            ("Authorization", self.token, "--token-file and no BEAMWARDEN_TOKEN"),
-            ("X-Serverless-Authorization", self.id_token, "--id-token"),
+            ("Authorization", self.token, "token", "--token-file and no BEAMWARDEN_TOKEN"),
+            ("Authorization", self.login, "password", "--basic-auth-file and no BEAMWARDEN_BASIC_AUTH"),
+            ("X-Serverless-Authorization", self.id_token, "token", "--id-token"),
         )
-        for _header, token, options in given:
-            if token is not None and not is_here and not self.url.lower().startswith("https:"):
+        for _header, secret, what, options in given:
+            if secret is not None and not is_here and not self.url.lower().startswith("https:"):
                 raise ClientError(
-                    f"{self.url} is not encrypted, and others could read the token: use https, or no {options}"
+                    f"{self.url} is not encrypted, and others could read the {what}: use https, or no {options}"
                 )
-        return {header: f"Bearer {token}" for header, token, _options in given if token is not None}
+        headers = {} if self.id_token is None else {"X-Serverless-Authorization": f"Bearer {self.id_token}"}
+        # One header for three things: a token says most of who we are, and does in place of the others.
+        if self.token is not None or self.login is None:
+            bearer = self.token or (self.local_key if is_here else None)
+            return headers if bearer is None else headers | {"Authorization": f"Bearer {bearer}"}
+        return headers | {"Authorization": f"Basic {b64encode(self.login.encode()).decode('ascii')}"}
+
+
+def _cause(error: BaseException, kind: type[BaseException]) -> BaseException | None:
+    """Find the error of this kind that led to another one."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, kind):
+        found = found.__cause__ or found.__context__
+    return found
+
+
+def _of_silence(url: str, error: httpx.HTTPError) -> str:
+    """Say what it means that there is no answer, and what to do."""
+    # With TLS 1.3 the other side looks at our certificate when TLS stands for us, and Python's then just hangs up.
+    is_cut_off = isinstance(error, httpx.RemoteProtocolError | httpx.ReadError) and url.lower().startswith("https:")
+    hint = "It may want a certificate of yours (--url-certificate-file); its log says why. " if is_cut_off else ""
+    return (
+        f"no collector answers at {url} ({error}). {hint}Start one with 'beamwarden serve', name one with --url, or "
+        "ask a node itself with --node and --cookie-file"
+    )
+
+
+def _of_tls(url: str, error: ssl.SSLError) -> str:
+    """Say what it means that TLS failed."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"the certificate of what answers at {url} is not believed ({error.verify_message}): name the file of its "
+            "authority with --url-ca-file, and ask it by a name that it is for"
+        )
+    reason = str(error.reason or "").lower().replace("_", " ")
+    if "certificate required" in reason or "handshake failure" in reason:
+        return f"{url} wants a certificate of yours: give --url-certificate-file and --url-key-file"
+    if "wrong version number" in reason or "record layer failure" in reason:
+        return f"what answers at {url} speaks no TLS: ask it by http"
+    return f"TLS with {url} failed: {reason or error}"
 
 
 def _seconds(retry_after: str | None) -> float:

@@ -1,30 +1,29 @@
 """Who gets through to the routes: decided before any of them, for every request.
 
-In this order: is there such a route, are we meant, does a page from elsewhere ask, who is it, may they, and is it small
-enough. What a route is asked for and what it answers is none of its business.
+In this order: does the web configuration let them in, is there such a route, are we meant, does a page from elsewhere
+ask, who is it, may they, and is it small enough. What a route is asked for and what it answers is none of its business.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from collector import origins, refusals
 from collector.attempts import Attempts
+from collector.entrance import Entrance, Shown
 from collector.known_tokens import KnownTokens
 from collector.permissions import FOR_MACHINES, READING, Permissions, Principal, Role
 from collector.refusals import BODY_SECONDS, MAX_BODY_BYTES, Refusal, Refused
 from collector.settings import Settings
-from collector.tokens import PREFIX, TokensError, find_entry, is_token
+from collector.tokens import TokensError, find_entry, is_token
 
 # Is told of every refusal of an action: whose it was, if that is known, method, path, and the guard that refused.
 OnRefusal: TypeAlias = Callable[[str | None, str, str, str], Awaitable[None]]
-
-_SCHEME: Final = "bearer"
 
 
 class Gate:
@@ -40,6 +39,7 @@ class Gate:
         tokens: KnownTokens,
         attempts: Attempts,
         permissions: Permissions | None = None,
+        entrance: Entrance | None = None,
     ) -> None:
         self._app = app
         self._hosts = frozenset(settings.allowed_hosts)
@@ -47,6 +47,7 @@ class Gate:
         self._tokens = tokens
         self._attempts = attempts
         self._permissions = permissions or Permissions()
+        self._entrance = entrance or Entrance(None, attempts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take a request."""
@@ -57,8 +58,8 @@ class Gate:
             await self._app(scope, receive, send)
             return
         try:
-            least = self._least_role(scope)
-            principal = await self._admit(scope, least)
+            entrant = await self._entrance.admit(scope)
+            principal = await self._admit(scope, self._least_role(scope), entrant)
             body = receive if scope["method"] in READING else await _read_body(scope, receive, principal)
         except Refused as refused:
             refusal = await self._count(scope, refused.refusal)
@@ -76,7 +77,7 @@ class Gate:
             raise Refused(refusals.wrong_method(scope["path"], allowed))
         return allowed[method]
 
-    async def _admit(self, scope: Scope, least: Role) -> Principal:
+    async def _admit(self, scope: Scope, least: Role, entrant: Principal | None) -> Principal:
         headers = Headers(scope=scope)
         if scope["path"] not in FOR_MACHINES:
             host = origins.asked_host(headers)
@@ -84,7 +85,9 @@ class Gate:
                 raise Refused(refusals.unknown_host(host))
         if scope["method"] not in READING and origins.is_from_other_page(headers, scope["scheme"]):
             raise Refused(refusals.other_origin())
-        unnamed = self._without_token(scope)
+        unnamed = entrant or self._without_token(scope)
+        if entrant is not None and entrant.role == Role.ANYONE:
+            least = max(least, Role.LOCAL)  # came in by a token, so this has to be one, whatever is asked
         if least == Role.ANYONE:
             return unnamed
         try:
@@ -103,7 +106,7 @@ class Gate:
 
     async def _identify(self, headers: Headers, unnamed: Principal, least: Role) -> Principal:
         """Return whose token it is, or ``unnamed``. Raises `Refused`, or `TokensError` when that is not known."""
-        token = _token(headers)
+        token = Shown.by(headers).token
         if token is None and unnamed.role >= least:
             return unnamed
         if token is not None and (shell := find_entry(self._tokens.of_shell, token)) is not None:
@@ -133,19 +136,6 @@ class Gate:
             on_refusal: OnRefusal = scope["app"].state.on_refusal
             await on_refusal(refusal.asker, scope["method"], scope["path"], refusal.reason)
         return refusal
-
-
-def _token(headers: Headers) -> str | None:
-    """Return the token that is shown, be it a right one or not. Raises `Refused`.
-
-    What does not begin as ours is somebody else's: Cloud Run passes on the token that was meant for its own front.
-    """
-    given = headers.getlist("authorization")
-    if len(given) > 1:
-        raise Refused(refusals.several_tokens())
-    scheme, _, token = (given[0] if given else "").strip().partition(" ")
-    token = token.strip()
-    return token if scheme.lower() == _SCHEME and token.startswith(PREFIX) else None
 
 
 async def _read_body(scope: Scope, receive: Receive, principal: Principal) -> Receive:

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from collector.tokens import Entry, Stamp, TokensError, read_tokens
+from collector.private_files import Stamp, stamp_of
+from collector.tokens import Entry, TokensError, read_tokens
 
 FILE_SECONDS: Final = 2.0  # a network volume may hang
 SETTLED_NS: Final = 1_000_000_000  # clocks of file systems are coarse: what changed just now may change unseen
@@ -44,7 +45,7 @@ class KnownTokens:
         raise error
 
     def _look(self, path: Path) -> tuple[Entry, ...]:
-        if self._stamp is None or self._stamp != _stamp_of(path):
+        if self._stamp is None or self._stamp != stamp_of(path):
             self._stamp = None
             self._read(path)
         return self._entries
@@ -67,10 +68,3 @@ class KnownTokens:
         if trouble != self._told:
             self._told = trouble
             _LOG.warning("%s", trouble)
-
-
-def _stamp_of(path: Path) -> Stamp | None:
-    try:
-        return Stamp.of(path.stat())
-    except OSError:  # reading it will say why
-        return None

@@ -22,12 +22,14 @@ from agent.errors import CookieError
 from agent.handshake import Cookie
 from agent.limits import Limits
 from agent.session import Options
+from collector.private_files import read_private_file
 from collector.settings import Settings, SettingsError
 from collector.shell_token import read_shell_token
 from collector.tokens import default_tokens_file, parse_token, read_token_file
 
 PREFIX: Final = "BEAMWARDEN_"
 COOKIE_VARIABLE: Final = "BEAMWARDEN_COOKIE"
+LOGIN_VARIABLE: Final = "BEAMWARDEN_BASIC_AUTH"
 TOKEN_VARIABLE: Final = "BEAMWARDEN_TOKEN"  # noqa: S105  # its name
 CONFIG_VARIABLE: Final = "BEAMWARDEN_CONFIG"
 ERLANG_EPMD_PORT: Final = "ERL_EPMD_PORT"  # where OTP's own programs look for epmd's port
@@ -35,9 +37,9 @@ DEFAULT_FILE: Final = Path("beamwarden.toml")
 TABLES: Final = ("tls", "diagnosis")  # [tls] ca_file in the file is tls_ca_file elsewhere
 
 _ELSEWHERE: Final = frozenset(
-    {COOKIE_VARIABLE, TOKEN_VARIABLE, CONFIG_VARIABLE}
+    {COOKIE_VARIABLE, TOKEN_VARIABLE, LOGIN_VARIABLE, CONFIG_VARIABLE}
 )  # variables of ours that are no settings
-_SECRETS: Final = frozenset({"cookie", "token"})  # which have a file, or a variable
+_SECRETS: Final = frozenset({"cookie", "token", "basic_auth"})  # which have a file, or a variable
 # Kubernetes sets these in every pod beside a Service named beamwarden.
 _OF_KUBERNETES: Final = re.compile(r"BEAMWARDEN_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_[A-Z]+(_(PROTO|PORT|ADDR))?)?)")
 
@@ -87,6 +89,29 @@ def load_token(settings: Settings, environ: Mapping[str, str]) -> str | None:
         return parse_token(environ[TOKEN_VARIABLE], TOKEN_VARIABLE)
     # That of the collector on this machine is not for another one.
     return read_shell_token(settings.shell_token_file) if settings.url is None else None
+
+
+def load_login(settings: Settings, environ: Mapping[str, str]) -> str | None:
+    """Find our user:password for a collector: the file of the settings, or BEAMWARDEN_BASIC_AUTH.
+
+    Raises `SettingsError`, which never shows what stands there.
+    """
+    login, place = environ.get(LOGIN_VARIABLE, ""), LOGIN_VARIABLE
+    if settings.basic_auth_file is not None:
+        place = f"the file {settings.basic_auth_file}"
+        found = read_private_file(settings.basic_auth_file, "file", SettingsError, 0o077)
+        if found is None:
+            raise SettingsError(f"{place} cannot be read: No such file or directory")
+        try:
+            login = found[1].decode()
+        except UnicodeDecodeError:
+            raise SettingsError(f"{place} is no UTF-8") from None
+    elif not login:  # a variable that is empty is one that a deployment could not fill
+        return None
+    login = login.rstrip("\r\n")
+    if not re.fullmatch(r"[^:\x00-\x1f]+:[^\x00-\x1f]+", login):
+        raise SettingsError(f"{place} should hold user:password, in one line")
+    return login
 
 
 def tokens_file(settings: Settings, environ: Mapping[str, str]) -> Path | None:

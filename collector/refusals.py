@@ -17,6 +17,7 @@ from collector.problems import ProblemError
 MAX_BODY_BYTES: Final = 64 * 1024  # of a request; what may be asked for fits into a tenth
 BODY_SECONDS: Final = 10.0
 
+_BASIC: Final[Mapping[str, str]] = {"WWW-Authenticate": 'Basic realm="beamwarden", charset="UTF-8"'}
 _HOW: Final = "give one with --token-file or in BEAMWARDEN_TOKEN, over HTTP as 'Authorization: Bearer TOKEN'"
 
 
@@ -100,6 +101,37 @@ def wrong_token() -> Refusal:
     detail = f"this token is not known here, or has been revoked: {_HOW}"
     error = ProblemError(HTTPStatus.UNAUTHORIZED, "wrong-token", detail)
     return Refusal(error, _challenge("invalid_token"), is_failed_login=True)
+
+
+def password_needed() -> Refusal:
+    """Answer who has shown nothing where every request needs a name and a password."""
+    detail = (
+        "this collector is asked with a name and a password: give them with --basic-auth-file or in "
+        "BEAMWARDEN_BASIC_AUTH, over HTTP as 'Authorization: Basic …'. A token does as well. Beside the collector the "
+        "command line needs neither, where BEAMWARDEN_WEB_CONFIG_FILE (or beamwarden.toml) names the collector's own "
+        "web configuration and others may not read that file"
+    )
+    return Refusal(ProblemError(HTTPStatus.UNAUTHORIZED, "password-needed", detail), _BASIC)
+
+
+def wrong_password() -> Refusal:
+    """Answer who has shown a name and a password that do not belong together, be there such a user or not."""
+    detail = "there is no such user here, or the password is another one"
+    return Refusal(ProblemError(HTTPStatus.UNAUTHORIZED, "wrong-password", detail), _BASIC, is_failed_login=True)
+
+
+def passwords_busy() -> Refusal:
+    """Answer who comes with a new password while too many others are looked at."""
+    detail = "too many passwords wait to be looked at here: try again"
+    return Refusal(ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "passwords-busy", detail), {"Retry-After": "1"})
+
+
+def rate_limited(wait_seconds: float) -> Refusal:
+    """Answer who comes above the rate limit of the web configuration."""
+    error = ProblemError(
+        HTTPStatus.TOO_MANY_REQUESTS, "rate-limited", "more requests than rate_limit allows: try again"
+    )
+    return Refusal(error, {"Retry-After": str(max(1, math.ceil(wait_seconds)))})
 
 
 def several_tokens() -> Refusal:

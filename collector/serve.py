@@ -27,15 +27,18 @@ from collector.fleet import Fleet
 from collector.freshness import Budget
 from collector.instance import Instance
 from collector.journal import Journal
+from collector.known_web_config import KnownWebConfig, read_web_config
 from collector.load import journal_path, load_options
 from collector.recording import Trends, record_trends
 from collector.restarts.reconciling import reconcile
 from collector.scraping import questions_of
 from collector.settings import Address, Settings, SettingsError
 from collector.shell_token import shell_token
+from collector.tls_port import TlsPort
 from collector.tokens import TokensError
 from collector.vitals import log_vital_signs
 from collector.watched import WatchedNode
+from collector.web_headers import WebHeaders
 
 LAST_ANSWERS_SECONDS: Final = 0.6  # for answers on their way when we are told to end: within a second all is over
 FIRST_REQUEST_SECONDS: Final = 10.0  # for a request to come on a new connection
@@ -46,9 +49,17 @@ _LOG: Final = logging.getLogger(__name__)
 
 
 def serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str]) -> None:
-    """Serve until a signal ends us. Raises `SettingsError` when the address cannot be had."""
+    """Serve until a signal ends us.
+
+    Raises `SettingsError` when the address cannot be had, and `WebConfigError` for a web configuration that is wrong.
+    """
+    web = None
+    if settings.web_config_file is not None:
+        web = KnownWebConfig(settings.web_config_file, read_web_config(settings.web_config_file))
+        if web.now.config.basic_auth_users and not web.now.has_tls and not settings.listen.is_loopback:
+            _LOG.warning("basic_auth_users without tls_server_config: passwords can be read on their way here")
     with _listen(settings.listen) as listener, logs.in_a_thread():
-        asyncio.run(_serve(settings, cookie, environ, listener))
+        asyncio.run(_serve(settings, cookie, environ, listener, web))
 
 
 def make_fleet(settings: Settings, cookie: Cookie, instance: Instance) -> Fleet:
@@ -71,15 +82,21 @@ def make_fleet(settings: Settings, cookie: Cookie, instance: Instance) -> Fleet:
     )
 
 
-async def _serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str], listener: socket.socket) -> None:
+async def _serve(
+    settings: Settings,
+    cookie: Cookie,
+    environ: Mapping[str, str],
+    listener: socket.socket,
+    web: KnownWebConfig | None,
+) -> None:
     instance = Instance()
     fleet = make_fleet(settings, cookie, instance)
     trends = Trends(fleet.nodes, settings)
     journal = Journal(journal_path(settings, environ))
-    app = create_app(fleet, settings, trends, journal)
+    app = create_app(fleet, settings, trends, journal, web)
     server = _Server(
         uvicorn.Config(
-            app,
+            app if web is None else WebHeaders(app, web),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -88,7 +105,8 @@ async def _serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str],
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             http=_Impatient,
             ws="none",
-        )
+        ),
+        web,
     )
     address = Address(*listener.getsockname()[:2])
     stopped = _on_stop_signals()
@@ -119,7 +137,8 @@ async def _serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str],
         with contextlib.suppress(TokensError):  # the log has it now, and not only when somebody needs them
             await app.state.tokens.entries()
         serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
-        _LOG.info("serving on http://%s", address, extra={"nodes": [*fleet.nodes], "pid": os.getpid()})
+        scheme = "https" if server.has_tls else "http"
+        _LOG.info("serving on %s://%s", scheme, address, extra={"nodes": [*fleet.nodes], "pid": os.getpid()})
         ends: set[asyncio.Future[Any]] = {serving, stopped}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if stopped.done() and stopped.result() is signal.SIGTERM:
@@ -164,7 +183,44 @@ class _Complaints:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers, which end the process before it has closed its connections."""
+    """uvicorn without its signal handlers, which end the process before it has closed its connections.
+
+    Where the web configuration has TLS, connections come from a `TlsPort`, since uvicorn reads certificates only once.
+    """
+
+    def __init__(self, config: uvicorn.Config, web: KnownWebConfig | None) -> None:
+        super().__init__(config)
+        self._port = TlsPort(web, self._make_protocol) if web is not None and web.now.has_tls else None
+        self._accepting: asyncio.Task[None] | None = None
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether connections speak TLS."""
+        return self._port is not None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to take connections."""
+        if self._port is None:
+            await super().startup(sockets)
+            return
+        await super().startup([])
+        assert sockets is not None
+        [listener] = sockets
+        self._accepting = asyncio.create_task(self._port.accept(listener), name="tls port")
+        self._accepting.add_done_callback(self._end)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, and give the answers that are on their way."""
+        if self._accepting is not None:
+            self._accepting.cancel()
+        await super().shutdown(sockets)
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        return _Impatient(self.config, self.server_state, self.lifespan.state)
+
+    def _end(self, accepting: asyncio.Task[None]) -> None:
+        _log_bug(accepting)
+        self.should_exit = True  # a service that nobody reaches is none
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

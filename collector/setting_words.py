@@ -13,13 +13,25 @@ from collector.settings import Settings
 
 _ALL: Final = tuple(Settings.model_fields)
 
+# How to reach a collector.
+REACHING: Final = (
+    "url",
+    "token_file",
+    "basic_auth_file",
+    "url_ca_file",
+    "url_certificate_file",
+    "url_key_file",
+    "id_token",
+)
 # Every setting stands in one of these, in the order in which they are read.
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "Nodes": ("node", "cookie_file", "own_name", "epmd_port", "answer_memory_bytes"),
         "TLS distribution": tuple(name for name in _ALL if name.startswith("tls_")),
         "What is looked at": ("expected_supervisors", "watch_tables", "governor_supervisors", "extra_supervisors"),
-        "HTTP, and who may what": ("listen", "allowed_hosts", "tokens_file", "shell_token_file", "insecure_no_auth"),
+        "HTTP, and who may what": (
+            *("listen", "web_config_file", "allowed_hosts", "tokens_file", "shell_token_file", "insecure_no_auth"),
+        ),
         "Metrics": ("naming", "scrape_without", "scrape_max_series"),
         "What it may cost": ("max_scheduler_share", "fresh_min_interval_seconds"),
         "Acting, and the journal": (
@@ -32,7 +44,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         ),
         "Log and last hour": ("log_format", "vitals_interval_seconds", "trend_interval_seconds"),
         "Black box": ("black_box",),
-        "Command line": ("url", "token_file", "id_token"),
+        "Command line": REACHING,
         "Diagnosis": tuple(name for name in _ALL if name.startswith("diagnosis_")),
     }
 )

@@ -20,6 +20,7 @@ from collector.freshness import DEFAULT_FRESH_MIN_INTERVAL_SECONDS, DEFAULT_MAX_
 from collector.scrape_settings import ScrapeSettings
 from collector.service_settings import ServiceSettings
 from collector.setting_kinds import File, Names, no_truth, to_list
+from collector.web_settings import WebSettings
 
 DEFAULT_PORT: Final = 9750
 
@@ -43,11 +44,10 @@ class Address:
         except ValueError:  # a name, and one that begins with 127. may lead anywhere
             return self.host == "localhost"
 
-    @property
-    def local_url(self) -> str:
-        """Where a program on this machine finds whoever listens here."""
+    def local_url(self, scheme: str = "http") -> str:
+        """Return where a program on this machine finds whoever listens here."""
         everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # compared, not bound
-        return f"http://{Address(everywhere.get(self.host, self.host), self.port)}"
+        return f"{scheme}://{Address(everywhere.get(self.host, self.host), self.port)}"
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -238,5 +238,5 @@ class OwnSettings(BaseModel):
         return None if tls == Tls() else tls
 
 
-class Settings(DiagnosisSettings, ServiceSettings, ScrapeSettings, AccessSettings, OwnSettings):
+class Settings(DiagnosisSettings, ServiceSettings, ScrapeSettings, AccessSettings, WebSettings, OwnSettings):
     """All settings. A field's description says what its value should be, in errors and in the help."""

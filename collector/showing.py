@@ -23,9 +23,11 @@ from rich.text import Text
 from collector.client import AskAgain, ClientError, Collector, Direct
 from collector.flags import CONNECTION, with_settings
 from collector.keeping import keep_open
-from collector.load import load_cookie, load_options, load_settings, load_token
+from collector.load import load_cookie, load_options, load_settings
 from collector.models import NodeAnswer
+from collector.reaching import find_collector
 from collector.render.parts import printable
+from collector.setting_words import REACHING
 from collector.settings import SettingsError
 
 WATCH_SECONDS: Final = 2.0
@@ -58,7 +60,7 @@ _MANNER: Final = (
         option=typer.Option("--interval", min=0.5, max=3600.0, metavar="SECONDS", help="how often, with --watch"),
     ),
 )
-_COLLECTOR: Final = ("url", "token_file", "id_token", "node")
+_COLLECTOR: Final = (*REACHING, "node")
 _WHOM: Final = "Whom to ask (without these the collector on this machine)"
 _HOW: Final = "How a node is asked itself, with --node"
 _NODE_HELP: Final = "ask this node itself, as name@host or name@host:port; with --url: the collector's node"
@@ -137,9 +139,7 @@ def find_source(flags: dict[str, object], config: Path | None) -> Collector | Di
     settings = load_settings(flags | ({"node": [flags["node"]]} if is_named else {}), os.environ, config)
     named = settings.node[0] if is_named else None
     if named is None or "url" in flags:
-        url = settings.url or settings.listen.local_url
-        token = load_token(settings, os.environ)
-        return Collector(url, None if named is None else str(named.node), settings.id_token, token=token)
+        return find_collector(settings, os.environ, None if named is None else str(named.node))
     return Direct(named, load_cookie(settings, os.environ), load_options(settings), settings)
 
 

@@ -24,9 +24,9 @@ from typing import Final
 
 from agent.errors import SettingError
 from collector.permissions import ROLES_OF_TOKENS, Role
+from collector.private_files import Stamp, read_private_file
 
 PREFIX: Final = "bw_"  # so that a token is recognised where it should not be
-MAX_FILE_BYTES: Final = 1024 * 1024  # some ten thousand tokens
 LOCK_SECONDS: Final = 5.0
 LOCK_AGAIN_SECONDS: Final = 0.02
 
@@ -53,22 +53,6 @@ class Entry:
 
     def __str__(self) -> str:
         return f"{self.name} {self.role} {self.created_at:{_MOMENT}} sha256:{self.digest.hex()}"
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """What changes when a file does."""
-
-    modified_ns: int
-    changed_ns: int
-    size_bytes: int
-    inode: int
-    device: int
-
-    @classmethod
-    def of(cls, found: os.stat_result) -> Stamp:
-        """Take it from what the system says of a file."""
-        return cls(found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev)
 
 
 def is_token(text: str) -> bool:
@@ -193,28 +177,12 @@ def _is_name(text: str) -> bool:
 
 
 def _read(path: Path, what: str = "tokens file", closed_modes: int = 0o022) -> tuple[os.stat_result, str] | None:
-    """Read a small file that others may not change, or not even read; None when there is none. Raises `TokensError`."""
-    try:
-        # Not blocking: opening a pipe would wait for its writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                raise TokensError(f"the {what} {path} is no regular file")
-            with open(descriptor, "rb", closefd=False) as file:
-                content = file.read(MAX_FILE_BYTES + 1)
-        finally:
-            os.close(descriptor)
-    except FileNotFoundError:
+    found = read_private_file(path, what, TokensError, closed_modes)
+    if found is None:
         return None
-    except OSError as error:
-        raise TokensError(f"the {what} {path} cannot be read: {error.strerror}") from None
-    # A secret volume is mounted read-only, with modes that nobody can mend.
-    if found.st_mode & closed_modes and os.access(Path(os.path.realpath(path)).parent, os.W_OK):
-        raise TokensError(f"the {what} {path} is open to others than its owner: chmod 600 {path}")
-    if len(content) > MAX_FILE_BYTES or not content.isascii():
-        raise TokensError(f"the {what} {path} is too long, or has other letters than ASCII")
-    return found, content.decode("ascii")
+    if not found[1].isascii():
+        raise TokensError(f"the {what} {path} has other letters than ASCII")
+    return found[0], found[1].decode("ascii")
 
 
 def _change(path: Path, change: Callable[[str], str]) -> None:

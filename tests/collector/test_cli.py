@@ -14,13 +14,14 @@ from agent.handshake import Cookie
 from agent.names import Target
 from agent.node import Up
 from agent.session import Options
-from collector import cli, showing
+from collector import cli, reaching, showing
 from collector.app import create_app
 from collector.client import ClientError
 from collector.diagnosis_settings import DiagnosisSettings
 from collector.load import load_settings
 from collector.models import MemoryAnswer, NodeAnswer
 from collector.permissions import Role
+from collector.setting_words import REACHING
 from collector.settings import Address, Settings
 from collector.tokens import create_token
 from collector.version import VERSION
@@ -141,7 +142,7 @@ class Asked(list[tuple[object, ...]]):
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     asked = Asked()
     monkeypatch.setattr(
-        showing, "Collector", lambda url, node, _id_token, *, token: asked.source("collector", url, node)
+        reaching, "Collector", lambda url, node, _id_token, **_shown: asked.source("collector", url, node)
     )
     monkeypatch.setattr(
         showing,
@@ -402,7 +403,8 @@ def test_serve_needs_a_cookie(run: Run, started: list[tuple[Settings, Cookie, Ma
 
 
 def test_serve_needs_certificates_that_can_be_used(run: Run, cookie_file: Path) -> None:
-    ran = run("serve", "--node", "a@b", "--cookie-file", str(cookie_file), "--tls-ca-file", "/no/such/ca")
+    here = ("--listen", "127.0.0.1:0", "--cookie-file", str(cookie_file))
+    ran = run("serve", "--node", "a@b", *here, "--tls-ca-file", "/no/such/ca")
     assert (ran.status, ran.output) == (2, "")
     assert "the CA file /no/such/ca cannot be read: No such file or directory" in ran.errors
 
@@ -410,9 +412,7 @@ def test_serve_needs_certificates_that_can_be_used(run: Run, cookie_file: Path) 
 def test_serve_has_an_option_for_every_setting_but_those_of_the_command_line() -> None:
     command = typer.main.get_command(cli.app)
     options = {parameter.name for parameter in command.commands["serve"].params}  # type: ignore[attr-defined]
-    assert options - {"config", "help"} == set(Settings.model_fields) - {"url", "id_token", "token_file"} - set(
-        DiagnosisSettings.names()
-    )
+    assert options - {"config", "help"} == set(Settings.model_fields) - {*REACHING, *DiagnosisSettings.names()}
 
 
 @pytest.mark.parametrize("arguments", [(), ("--json",)])

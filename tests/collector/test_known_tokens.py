@@ -12,7 +12,8 @@ import pytest
 from collector import known_tokens
 from collector.known_tokens import KnownTokens
 from collector.permissions import Role
-from collector.tokens import Entry, Stamp, TokensError, create_token, read_tokens, revoke_token
+from collector.private_files import Stamp
+from collector.tokens import Entry, TokensError, create_token, read_tokens, revoke_token
 from tests.collector_fakes import PATIENCE_SECONDS
 
 

@@ -90,6 +90,11 @@ KINDS = {
     "url": Kind('"http://file"', "http://env", "http://flag", "http://file", "http://env", "http://flag"),
     "id_token": Kind('"file"', "env", "flag", "file", "env", "flag"),
     "token_file": Kind('"/file"', "/env", "/flag", Path("/file"), Path("/env"), Path("/flag")),
+    "web_config_file": Kind('"/file"', "/env", "/flag", Path("/file"), Path("/env"), Path("/flag")),
+    "url_ca_file": Kind('"/file"', "/env", "/flag", Path("/file"), Path("/env"), Path("/flag")),
+    "url_certificate_file": Kind('"/file"', "/env", "/flag", Path("/file"), Path("/env"), Path("/flag")),
+    "url_key_file": Kind('"/file"', "/env", "/flag", Path("/file"), Path("/env"), Path("/flag")),
+    "basic_auth_file": Kind('"/file"', "/env", "/flag", Path("/file"), Path("/env"), Path("/flag")),
     "shell_token_file": Kind('"/file"', "/env", "/flag", Path("/file"), Path("/env"), Path("/flag")),
     "tokens_file": Kind('"/file"', "/env", "/flag", Path("/file"), Path("/env"), Path("/flag")),
     "allowed_hosts": Kind('["file.example"]', "ENV", "flag.", ("file.example",), ("env",), ("flag",)),
@@ -584,7 +589,7 @@ def test_others_reach_every_other_address(host: str) -> None:
     ],
 )
 def test_the_local_url_is_one_that_can_be_asked(listen: str, url: str) -> None:
-    assert load_settings({"listen": listen}, {}).listen.local_url == url
+    assert load_settings({"listen": listen}, {}).listen.local_url() == url
 
 
 def test_a_flag_has_dashes() -> None:

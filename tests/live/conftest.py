@@ -30,6 +30,7 @@ ABOUT_OUR_PROGRAM = frozenset(
         "test_service",
         "test_top",
         "test_trend",
+        "test_web_config",
     }
 )
 

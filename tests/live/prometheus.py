@@ -57,13 +57,21 @@ class Server:
 
 @contextlib.asynccontextmanager
 async def prometheus(
-    folder: Path, targets: Mapping[str, str], rules: Sequence[Path] = (), alertmanager: str | None = None
+    folder: Path,
+    targets: Mapping[str, str],
+    rules: Sequence[Path] = (),
+    alertmanager: str | None = None,
+    how: Mapping[str, Mapping[str, object]] | None = None,
 ) -> AsyncIterator[Server]:
-    """Run a Prometheus that scrapes each of these jobs (``host:port``) every second, with these files of rules."""
+    """Run a Prometheus that scrapes each of these jobs (``host:port``) every second, with these files of rules.
+
+    ``how`` has further settings of a job: its scheme, password, certificates.
+    """
     configuration: dict[str, object] = {
         "global": {"scrape_interval": f"{SCRAPE_SECONDS}s", "evaluation_interval": f"{SCRAPE_SECONDS}s"},
         "scrape_configs": [
-            {"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()
+            {"job_name": job, "static_configs": [{"targets": [target]}], **(how or {}).get(job, {})}
+            for job, target in targets.items()
         ],
         "rule_files": [str(file) for file in rules],
     }
