@@ -17,6 +17,7 @@ ABOUT_OUR_PROGRAM = frozenset(
     {
         "test_black_box",
         "test_demo",
+        "test_deploy",
         "test_diagnosis",
         "test_diagnostics",
         "test_freshness",
