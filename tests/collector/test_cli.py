@@ -402,7 +402,8 @@ def test_serve_needs_a_cookie(run: Run, started: list[tuple[Settings, Cookie, Ma
 
 
 def test_serve_needs_certificates_that_can_be_used(run: Run, cookie_file: Path) -> None:
-    ran = run("serve", "--node", "a@b", "--cookie-file", str(cookie_file), "--tls-ca-file", "/no/such/ca")
+    node = ("--node", "a@b", "--cookie-file", str(cookie_file), "--tls-ca-file", "/no/such/ca")
+    ran = run("serve", "--listen", "127.0.0.1:0", *node)
     assert (ran.status, ran.output) == (2, "")
     assert "the CA file /no/such/ca cannot be read: No such file or directory" in ran.errors
 
