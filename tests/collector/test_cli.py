@@ -408,6 +408,15 @@ def test_serve_needs_certificates_that_can_be_used(run: Run, cookie_file: Path) 
     assert "the CA file /no/such/ca cannot be read: No such file or directory" in ran.errors
 
 
+@pytest.mark.parametrize("name", ["serve", "diagnose", "restart", "processes"])
+def test_the_help_cuts_no_option_short_in_80_columns(run: Run, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    ran = run(name, "--help")
+    command = typer.main.get_command(cli.app).commands[name]  # type: ignore[attr-defined]  # a group
+    flags = [flag for parameter in command.params for flag in parameter.opts if flag.startswith("--")]
+    assert [flag for flag in flags if f"{flag} " not in ran.output] == []
+
+
 def test_serve_has_an_option_for_every_setting_but_those_of_the_command_line() -> None:
     command = typer.main.get_command(cli.app)
     options = {parameter.name for parameter in command.commands["serve"].params}  # type: ignore[attr-defined]
