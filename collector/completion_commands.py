@@ -7,6 +7,8 @@ this program asks no collector and no node for that.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
 from typing import Annotated, Final, Literal
 
@@ -15,6 +17,13 @@ from typer.completion import get_completion_inspect_parameters, shell_complete
 
 PROGRAM: Final = "beamwarden"
 VARIABLE: Final = "_BEAMWARDEN_COMPLETE"  # set by the script when a shell asks
+
+# typer's script only defines the function; the first Tab after zsh has found it in fpath would do nothing.
+_FIRST_TAB_OF_ZSH: Final = """
+if [[ "$funcstack[1]" = _beamwarden ]]; then
+  _beamwarden_completion
+fi
+"""
 
 app = typer.Typer()
 
@@ -35,7 +44,10 @@ def show_completion(
     fish  ~/.config/fish/completions/beamwarden.fish
     """
     know_shells()
-    sys.exit(shell_complete(context.find_root().command, {}, PROGRAM, VARIABLE, f"source_{shell}"))
+    with contextlib.redirect_stdout(io.StringIO()) as script:
+        shell_complete(context.find_root().command, {}, PROGRAM, VARIABLE, f"source_{shell}")
+    # zsh finds a file in fpath by its first line, and typer's is empty.
+    sys.stdout.write(script.getvalue().strip() + "\n" + (_FIRST_TAB_OF_ZSH if shell == "zsh" else ""))
 
 
 def know_shells() -> None:

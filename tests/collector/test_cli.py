@@ -403,10 +403,19 @@ def test_serve_needs_a_cookie(run: Run, started: list[tuple[Settings, Cookie, Ma
 
 
 def test_serve_needs_certificates_that_can_be_used(run: Run, cookie_file: Path) -> None:
-    here = ("--listen", "127.0.0.1:0", "--cookie-file", str(cookie_file))
-    ran = run("serve", "--node", "a@b", *here, "--tls-ca-file", "/no/such/ca")
+    node = ("--node", "a@b", "--cookie-file", str(cookie_file), "--tls-ca-file", "/no/such/ca")
+    ran = run("serve", "--listen", "127.0.0.1:0", *node)
     assert (ran.status, ran.output) == (2, "")
     assert "the CA file /no/such/ca cannot be read: No such file or directory" in ran.errors
+
+
+@pytest.mark.parametrize("name", ["serve", "diagnose", "restart", "processes"])
+def test_the_help_cuts_no_option_short_in_80_columns(run: Run, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    ran = run(name, "--help")
+    command = typer.main.get_command(cli.app).commands[name]  # type: ignore[attr-defined]  # a group
+    flags = [flag for parameter in command.params for flag in parameter.opts if flag.startswith("--")]
+    assert [flag for flag in flags if f"{flag} " not in ran.output] == []
 
 
 def test_serve_has_an_option_for_every_setting_but_those_of_the_command_line() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -59,12 +60,15 @@ def test_bash_completes_a_command_and_an_option(run: Run, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_zsh_completes_a_command(run: Run, tmp_path: Path) -> None:
-    script = written(run, "zsh", tmp_path)
+@pytest.mark.parametrize("way", ["compinit -u -D; source zsh", "fpath=($PWD $fpath); compinit -u -D"])
+def test_zsh_completes_a_command(run: Run, tmp_path: Path, way: str) -> None:
+    shutil.copy(written(run, "zsh", tmp_path), tmp_path / "_beamwarden")
+    ready = f"autoload -Uz compinit; {way}; echo re''ady"
     wanted = f"""
+    cd {tmp_path}
     zmodload zsh/zpty
     zpty zsh zsh -f -i
-    zpty -w zsh 'PS1=; autoload -Uz compinit; compinit -u -d {tmp_path}/dump; source {script}; echo re''ady'
+    zpty -w zsh {shlex.quote(ready)}
     zpty -r -m zsh seen '*ready*'
     zpty -w -n zsh $'beamwarden diag\\t'
     zpty -r -m zsh seen '*diagnose*' && print completed
