@@ -108,7 +108,8 @@ def _rise(values: Sequence[int | None], steps: int) -> int:
     then = len(values) - 1 - steps
     before = [value for value in values[max(0, then - BESIDE) : then] if value is not None]
     begun = [value for value in values[max(0, then) : then + BESIDE] if value is not None]
-    now = [value for value in values[-BESIDE:] if value is not None]
+    # After a rise that was a moment ago not more than what has come since: the level would be the one before it.
+    now = [value for value in values[-min(BESIDE, steps + 1) :] if value is not None]
     if not now or not (before or begun):
         return 0
     return round(median(now) - median(before or begun))

@@ -88,6 +88,14 @@ def test_a_sudden_rise_is_counted_from_before_it() -> None:
     assert found.parts[0].rise_bytes == pytest.approx(90 * MIB, rel=0.02)
 
 
+@pytest.mark.parametrize("since", [2, 3, 4, 5, 6])
+def test_a_sudden_rise_is_of_what_rose_also_when_it_was_a_moment_ago(since: int) -> None:
+    found = what_grows(window({"ets": lambda number: 34 * MIB if number >= 120 - since else 0}))
+    assert found.total.pattern is Pattern.SUDDEN
+    assert (found.parts[0].kind, found.parts[0].share) == ("ets", pytest.approx(1.0, abs=0.1))
+    assert found.parts[0].rise_bytes == pytest.approx(34 * MIB, rel=0.1)
+
+
 def test_what_was_before_the_node_was_started_anew_does_not_count() -> None:
     found = what_grows(
         window(
