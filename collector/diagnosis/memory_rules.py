@@ -119,8 +119,8 @@ def _tables_grow(evidence: Evidence, _thresholds: NodeThresholds) -> Iterator[Se
             continue
         yield Seen(
             Severity.MEDIUM if _is_ets_what_grows(evidence) else Severity.LOW,
-            f"{name} has grown by {growth.rise:.0f} rows within {_span(growth.since_seconds)} and was never smaller than "
-            "before: what should remove old rows does not",
+            f"{name} has grown by {growth.rise:.0f} rows within {_span(growth.since_seconds)} and was never smaller "
+            "than before: what should remove old rows does not",
             tuple(_about_table(evidence, name)),
             growth.since_seconds,
             fits=(TABLE_GROWS,),
