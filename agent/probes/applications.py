@@ -6,7 +6,8 @@ application was started as permanent, transient or temporary, nor whether one th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -36,7 +37,10 @@ class ApplicationState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """One loaded application. ``top`` is the pid of its top process, ``top_name`` the name that it is registered by."""
+    """One loaded application. ``top`` is the pid of its top process, ``top_name`` the name that it is registered by.
+
+    ``needed_by`` are those that run and that need one which does not: it ran when they were started.
+    """
 
     name: str
     version: str
@@ -44,6 +48,7 @@ class Application:
     state: ApplicationState
     top: str | None
     top_name: str | None
+    needed_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,11 @@ async def ask(shell: Shell, deadline_seconds: float) -> Applications:
     )
     loaded = [_read_loaded(each) for each in rows.elements(answer.value)]
     included = {name for each in loaded for name in each.includes}
-    applications = tuple(_application(each, included) for each in loaded[:MAX_APPLICATIONS])
+    needed_by: defaultdict[str, list[str]] = defaultdict(list)
+    for each in loaded:
+        for name in each.needs if each.tops else ():
+            needed_by[name].append(each.name)
+    applications = tuple(_application(each, included, needed_by) for each in loaded[:MAX_APPLICATIONS])
     too_many = (f"applications after the first {MAX_APPLICATIONS}",) if len(loaded) > MAX_APPLICATIONS else ()
     return Applications(applications, too_many)
 
@@ -91,11 +100,14 @@ class _Loaded(NamedTuple):
     includes: tuple[str, ...]
     is_library: bool
     tops: Sequence[tuple[str, str | None]] | None  # None: it has no master
+    needs: tuple[str, ...]
 
 
-def _application(loaded: _Loaded, included: set[str]) -> Application:
+def _application(loaded: _Loaded, included: set[str], needed_by: Mapping[str, Sequence[str]]) -> Application:
     top, top_name = loaded.tops[0] if loaded.tops else (None, None)
-    return Application(loaded.name, loaded.version, loaded.description, _state(loaded, included), top, top_name)
+    state = _state(loaded, included)
+    needing = tuple(needed_by.get(loaded.name, ())) if state is ApplicationState.NOT_RUNNING else ()
+    return Application(loaded.name, loaded.version, loaded.description, state, top, top_name, needing)
 
 
 def _state(loaded: _Loaded, included: set[str]) -> ApplicationState:
@@ -108,7 +120,7 @@ def _state(loaded: _Loaded, included: set[str]) -> ApplicationState:
 
 def _read_loaded(loaded: Term) -> _Loaded:
     match loaded:
-        case (name, version, description, includes, is_library, tops):
+        case (name, version, description, includes, is_library, tops, needs):
             return _Loaded(
                 name=rows.atom(name),
                 version=rows.text(version),
@@ -116,6 +128,7 @@ def _read_loaded(loaded: Term) -> _Loaded:
                 includes=tuple(rows.atom(each) for each in rows.elements(includes)),
                 is_library=rows.boolean(is_library),
                 tops=None if tops == _NONE else [_read_top(top) for top in rows.elements(tops)],
+                needs=tuple(rows.atom(each) for each in rows.elements(needs)),
             )
     raise UnexpectedAnswer(f"the node gives {format_term(loaded, 80)} for an application")
 

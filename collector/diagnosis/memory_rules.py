@@ -15,6 +15,7 @@ from collector.diagnosis.severity import Severity
 from collector.diagnosis.what_grows import Part, WhatGrows
 
 MIB: Final = 1024 * 1024
+SHORT_SECONDS: Final = 90.0
 LEAST_SHARE: Final = 0.25  # of the rise: what has less is not what grows
 NO_SHARE: Final = 0.05  # of the rise: what has less than this is not the cause
 
@@ -78,7 +79,11 @@ def _time_left(evidence: Evidence, growth: Growth) -> TimeLeft | None:
 def _sentence(growth: Growth, growing: list[Part]) -> str:
     how = "has risen suddenly" if growth.pattern is Pattern.SUDDEN else "grows gradually"
     what = " and ".join(f"{part.kind} ({part.share:.0%})" for part in growing) or "no kind of it alone"
-    return f"memory {how}, by {growth.rise / MIB:.0f} MiB within {growth.since_seconds / 60:.0f} min: mostly {what}"
+    return f"memory {how}, by {growth.rise / MIB:.0f} MiB within {_span(growth.since_seconds)}: mostly {what}"
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < SHORT_SECONDS else f"{seconds / 60:.0f} min"
 
 
 def _figures(grows: WhatGrows) -> Iterator[str]:
@@ -112,11 +117,10 @@ def _tables_grow(evidence: Evidence, _thresholds: NodeThresholds) -> Iterator[Se
         # One that is kept to a size has fewer rows now and then; it may grow all the same, with what there is to keep.
         if not growth.is_growth or evidence.table_falls.get(name, 0):
             continue
-        minutes = growth.since_seconds / 60
         yield Seen(
             Severity.MEDIUM if _is_ets_what_grows(evidence) else Severity.LOW,
-            f"{name} has grown by {growth.rise:.0f} rows within {minutes:.0f} min and was never smaller than before: "
-            "what should remove old rows does not",
+            f"{name} has grown by {growth.rise:.0f} rows within {_span(growth.since_seconds)} and was never smaller "
+            "than before: what should remove old rows does not",
             tuple(_about_table(evidence, name)),
             growth.since_seconds,
             fits=(TABLE_GROWS,),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from agent.actions.guards import PLATFORM_APPLICATIONS
-from agent.probes.applications import Applications
+from agent.probes.applications import Applications, ApplicationState
 from agent.probes.governor_ages import AgedGovernors
 from agent.probes.governors import Governor
 from agent.probes.supervision_tree import SupervisionTree
@@ -39,16 +39,21 @@ _WHY_DOWN: Final = {
 def _applications_down(evidence: Evidence, thresholds: NodeThresholds) -> Iterator[Seen]:
     assert isinstance(evidence.applications, Applications)
     fits, excluded = judged(EXHAUSTED, is_so=is_exhausted(evidence, thresholds))
-    for name in evidence.applications.not_running:
+    for one in evidence.applications.applications:
         # Those of OTP and Elixir may be loaded and not started in a node that is well.
-        if name not in PLATFORM_APPLICATIONS:
-            yield Seen(
-                Severity.CRITICAL,
-                f"the application {name} does not run, although the node does: a port that answers shows nothing of it",
-                fits=fits,
-                excluded=excluded,
-                steps=("beamwarden applications", "beamwarden supervisors"),
-            )
+        if one.state is not ApplicationState.NOT_RUNNING or one.name in PLATFORM_APPLICATIONS:
+            continue
+        # RabbitMQ ends syslog by itself: what others do without need not be missed.
+        those = f"{', '.join(one.needed_by[:SHOWN])} {'runs' if len(one.needed_by) == 1 else 'run'} without it"
+        yield Seen(
+            Severity.MEDIUM if one.needed_by else Severity.CRITICAL,
+            f"the application {one.name} does not run, although the node does"
+            + (": a port that answers shows nothing of it" if not one.needed_by else f"; {those}"),
+            ("somebody has stopped it, or it has crashed",) if one.needed_by else (),
+            fits=fits,
+            excluded=excluded,
+            steps=("beamwarden applications", "beamwarden supervisors"),
+        )
 
 
 def _supervisors_missing(evidence: Evidence, thresholds: NodeThresholds) -> Iterator[Seen]:
@@ -171,7 +176,8 @@ OF_APPLICATIONS: Final = Rule(
     ("errors", "rollback"),
     ("applications",),
     _applications_down,
-    "An application that has something to run and does not run, while the node answers. Not those of OTP and Elixir.",
+    "An application that has something to run and does not run, while the node answers: Critical, or Medium where "
+    "others run that need it. Not those of OTP and Elixir.",
 )
 OF_EXPECTED: Final = Rule(
     "supervisor_missing",

@@ -49,6 +49,9 @@ class Holder:
 def what_grows(window: Window, criteria: Criteria = CRITERIA) -> WhatGrows:
     """Judge the memory of a node's present life, kind by kind."""
     kinds = {kind: present_life(window, window.values[memory_of(kind)]) for kind in MEMORY_KINDS}
+    # Of a node that is gone, or does not answer, the last points are not known: until then it is judged.
+    known = _known(kinds["total"])
+    kinds = {kind: values[:known] for kind, values in kinds.items()}
     total = growth(kinds["total"], window.interval_seconds, criteria)
     if not total.is_growth:
         return WhatGrows(total, ())
@@ -87,10 +90,10 @@ def table_growth(
 
 def table_falls(window: Window, name: str, since_seconds: float) -> int:
     """Count how often, within the last so many seconds, a watched table had fewer rows than at the point before."""
-    values = window.values.get(table_of(name, "size"), ())
+    values = present_life(window, window.values.get(table_of(name, "size"), ()))
     last = 1 + round(since_seconds / window.interval_seconds)
-    known = change(present_life(window, values)[-last:], window.interval_seconds)
-    return 0 if known is None else known.falls
+    found = change(values[: _known(values)][-last:], window.interval_seconds)
+    return 0 if found is None else found.falls
 
 
 def holder(largest: Sequence[tuple[str, int]], all_bytes: int, most: float = MOST) -> Holder | None:
@@ -103,12 +106,18 @@ def holder(largest: Sequence[tuple[str, int]], all_bytes: int, most: float = MOS
     return Holder(name, memory_bytes, min(1.0, share)) if share >= most else None
 
 
+def _known(values: Sequence[int | None]) -> int:
+    """Return how many values there are up to the last one that was measured."""
+    return next((index for index in range(len(values), 0, -1) if values[index - 1] is not None), 0)
+
+
 def _rise(values: Sequence[int | None], steps: int) -> int:
     """Return the level now less the level so many points ago."""
     then = len(values) - 1 - steps
     before = [value for value in values[max(0, then - BESIDE) : then] if value is not None]
     begun = [value for value in values[max(0, then) : then + BESIDE] if value is not None]
-    now = [value for value in values[-BESIDE:] if value is not None]
+    # After a rise that was a moment ago not more than what has come since: the level would be the one before it.
+    now = [value for value in values[-min(BESIDE, steps + 1) :] if value is not None]
     if not now or not (before or begun):
         return 0
     return round(median(now) - median(before or begun))

@@ -115,7 +115,7 @@ def _findings(answer: DiagnosisAnswer, numbers: Mapping[str, int]) -> Iterator[R
 
 def finding_lines(finding: FindingRow, commands: str) -> Iterator[RenderableType]:
     """Show one finding. ``commands`` names those for a person, as they are numbered elsewhere."""
-    since = "" if finding.since_seconds is None else f", for {format_duration(finding.since_seconds)}"
+    since = "" if not finding.since_seconds else f", for {format_duration(finding.since_seconds)}"
     yield Text.assemble(
         (f" {finding.severity.upper()} ", STYLES[finding.severity]),
         (f" {printable(finding.sentence)}", "bold"),

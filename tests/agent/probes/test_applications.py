@@ -17,9 +17,18 @@ from tests.terms_strategies import QUICK
 TOP: Term = [(pid(50), Atom("kernel_sup"))]
 
 
-def loaded(name: str, tops: Term = NONE, *, includes: tuple[str, ...] = (), library: Term = FALSE) -> tuple[Term, ...]:
+def loaded(
+    name: str,
+    tops: Term = NONE,
+    *,
+    includes: tuple[str, ...] = (),
+    library: Term = FALSE,
+    needs: tuple[str, ...] = (),
+) -> tuple[Term, ...]:
     """An application as ``applications.expr`` gives it."""
-    return (Atom(name), b"1.0", b"for tests", [Atom(each) for each in includes], library, tops)
+    included: Term = [Atom(each) for each in includes]
+    needed: Term = [Atom(each) for each in needs]
+    return (Atom(name), b"1.0", b"for tests", included, library, tops, needed)
 
 
 async def ask(*found: Term) -> Applications:
@@ -51,6 +60,16 @@ async def test_each_state() -> None:
     assert found.not_running == ("crashed",)
 
 
+async def test_who_runs_and_needs_one_that_does_not_is_told_and_nobody_else() -> None:
+    found = await ask(
+        loaded("gone", needs=("kernel", "syslog")),
+        loaded("kernel", TOP),
+        loaded("rabbit", TOP, needs=("kernel", "syslog")),
+        loaded("syslog"),
+    )
+    assert {each.name: each.needed_by for each in found.applications if each.needed_by} == {"syslog": ("rabbit",)}
+
+
 async def test_a_top_process_without_a_name_has_none() -> None:
     (one,) = (await ask(loaded("odd", [(pid(50), [])]))).applications
     assert (one.top, one.top_name) == ("<0.50.0>", None)
@@ -75,7 +94,8 @@ async def test_it_is_a_sweep() -> None:
     [
         UNDEFINED,
         [Atom("kernel")],
-        [(*loaded("kernel")[:5], TRUE)],
+        [(*loaded("kernel")[:5], TRUE, [])],
+        [(*loaded("kernel")[:6], TRUE)],
         [loaded("kernel", [pid(50)])],
         [(list(b"kernel"), *loaded("kernel")[1:])],
         [(*loaded("kernel")[:1], list(b"1.0"), *loaded("kernel")[2:])],

@@ -55,6 +55,13 @@ def test_an_application_of_the_service_that_does_not_run_is_critical() -> None:
     assert "tai_autonomics does not run" in seen.sentence
 
 
+def test_an_application_that_others_run_without_is_medium() -> None:
+    syslog = replace(application("syslog", ApplicationState.NOT_RUNNING), needed_by=("rabbit",))
+    ((_, seen),) = found(applications=Applications((application("rabbit"), syslog)))
+    assert seen.severity is Severity.MEDIUM
+    assert seen.sentence == "the application syslog does not run, although the node does; rabbit runs without it"
+
+
 def test_a_supervisor_that_is_missing_is_named_in_the_playbook_s_words() -> None:
     ((rule, seen),) = found(supervisors=Supervisors((Expected("governance_sup", None),)))
     assert (rule, seen.sentence) == ("supervisor_missing", "supervisor governance_sup not running")

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 
 from collector.diagnosis.growth import Criteria, Pattern
-from collector.diagnosis.what_grows import Holder, WhatGrows, holder, table_growth, what_grows
+from collector.diagnosis.what_grows import Holder, WhatGrows, holder, table_falls, table_growth, what_grows
 from collector.trend import Point, Series, Trend, Window, all_series, memory_of, table_of
 
 MIB = 1024 * 1024
@@ -86,6 +87,33 @@ def test_a_sudden_rise_is_counted_from_before_it() -> None:
     assert found.total.pattern is Pattern.SUDDEN
     assert found.parts[0].kind == "binary"
     assert found.parts[0].rise_bytes == pytest.approx(90 * MIB, rel=0.02)
+
+
+@pytest.mark.parametrize("since", [2, 3, 4, 5, 6])
+def test_a_sudden_rise_is_of_what_rose_also_when_it_was_a_moment_ago(since: int) -> None:
+    found = what_grows(window({"ets": lambda number: 34 * MIB if number >= 120 - since else 0}))
+    assert found.total.pattern is Pattern.SUDDEN
+    assert found.parts[0].kind == "ets"
+    assert found.parts[0].share == pytest.approx(1.0, abs=0.1)
+    assert found.parts[0].rise_bytes == pytest.approx(34 * MIB, rel=0.1)
+
+
+@pytest.mark.parametrize("lost", [1, 6, 30])
+def test_what_grew_until_the_node_was_lost_is_told_afterwards_as_well(lost: int) -> None:
+    before = window({"ets": lambda number: number * MIB // 2})
+    gone = replace(
+        before, values={series: (*values[lost:], *[None] * lost) for series, values in before.values.items()}
+    )
+    found = what_grows(gone)
+    assert found.parts[0].kind == "ets"
+    assert found.parts[0].share == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_table_that_had_fewer_rows_before_the_node_was_lost_had_fewer_rows() -> None:
+    before = window({"rows": lambda number: 0 if number == 100 else number})
+    size = table_of("receipt_ledger", "size")
+    gone = replace(before, values={**before.values, size: (*before.values[size][30:], *[None] * 30)})
+    assert (table_falls(before, "receipt_ledger", 300.0), table_falls(gone, "receipt_ledger", 300.0)) == (1, 1)
 
 
 def test_what_was_before_the_node_was_started_anew_does_not_count() -> None:
