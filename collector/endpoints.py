@@ -20,7 +20,7 @@ from collector.metrics.actions import action_metrics
 from collector.metrics.connections import build_info, connection_metrics
 from collector.metrics.exposition import write_page
 from collector.metrics.legacy import Naming
-from collector.metrics.own import failed_logins
+from collector.metrics.own import failed_logins, settings_valid
 from collector.metrics.page import to_families, to_labelled
 from collector.models import HealthAnswer, NodeHealth, NodeReference, Problem
 from collector.question import QUESTION_SECONDS
@@ -120,6 +120,7 @@ async def _scrape(
             *to_families(snapshots, probes),
             *to_labelled(snapshots, state.series, now, probes),
             build_info(),
+            settings_valid(is_valid=True),
             *connection_metrics({watched.name: watched.node for watched in nodes}),
             failed_logins(state.attempts.failed_logins),
             *action_metrics(

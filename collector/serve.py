@@ -5,15 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import os
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any, Final
-
-import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from agent.handshake import Cookie
 from agent.node import Node
@@ -25,29 +21,29 @@ from collector.changes import ChangeLog
 from collector.diagnosis.diagnosing import numbers_of
 from collector.fleet import Fleet
 from collector.freshness import Budget
+from collector.http_server import Complaints, Server, listen, on_stop_signals
 from collector.instance import Instance
 from collector.journal import Journal
 from collector.load import journal_path, load_options
 from collector.recording import Trends, record_trends
 from collector.restarts.reconciling import reconcile
 from collector.scraping import questions_of
-from collector.settings import Address, Settings, SettingsError
+from collector.settings import Address, Settings
 from collector.tokens import TokensError
 from collector.vitals import log_vital_signs
 from collector.watched import WatchedNode
 
-LAST_ANSWERS_SECONDS: Final = 0.6  # for answers on their way when we are told to end: within a second all is over
-FIRST_REQUEST_SECONDS: Final = 10.0  # for a request to come on a new connection
-SAME_COMPLAINT_SECONDS: Final = 60.0
-KEEP_ALIVE_SECONDS: Final = 75  # longer than the usual scrape interval, so that a scraper keeps its connection
-
 _LOG: Final = logging.getLogger(__name__)
+
+
+class ServerEnded(Exception):
+    """The HTTP server has ended although nobody told it to: a bug, or a system in need."""
 
 
 def serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str]) -> None:
     """Serve until a signal ends us. Raises `SettingsError` when the address cannot be had."""
-    with _listen(settings.listen) as listener, logs.in_a_thread():
-        asyncio.run(_serve(settings, cookie, environ, listener))
+    with listen(settings.listen) as listener, logs.in_a_thread():
+        asyncio.run(serve_on(listener, settings, cookie, environ))
 
 
 def make_fleet(settings: Settings, cookie: Cookie, instance: Instance) -> Fleet:
@@ -70,28 +66,17 @@ def make_fleet(settings: Settings, cookie: Cookie, instance: Instance) -> Fleet:
     )
 
 
-async def _serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str], listener: socket.socket) -> None:
+async def serve_on(listener: socket.socket, settings: Settings, cookie: Cookie, environ: Mapping[str, str]) -> None:
+    """Serve on this socket until a signal ends us, and close it. Raises `ServerEnded`."""
     instance = Instance()
     fleet = make_fleet(settings, cookie, instance)
     trends = Trends(fleet.nodes, settings)
     journal = Journal(journal_path(settings, environ))
     app = create_app(fleet, settings, trends, journal)
-    server = _Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            proxy_headers=False,  # or whoever is let through by a proxy would say itself where it comes from
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            http=_Impatient,
-            ws="none",
-        )
-    )
+    server = Server(app)
     address = Address(*listener.getsockname()[:2])
-    stopped = _on_stop_signals()
-    asyncio.get_running_loop().set_exception_handler(_Complaints())
+    stopped = on_stop_signals()
+    asyncio.get_running_loop().set_exception_handler(Complaints())
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(journal)
         await stack.enter_async_context(fleet)
@@ -121,49 +106,10 @@ async def _serve(settings: Settings, cookie: Cookie, environ: Mapping[str, str],
                 box.write_last_words()
         server.should_exit = True
     # The fleet is closed now, so whoever waited for a node has an answer, which only has to leave.
-    await asyncio.wait({serving}, timeout=LAST_ANSWERS_SECONDS)
-    serving.cancel()
-    await asyncio.wait({serving})
-    if not serving.cancelled():
-        serving.result()  # raises what ended the server by itself, which nothing should
+    await server.end(serving)
+    if not stopped.done():
+        raise ServerEnded("the HTTP server has ended by itself")
     _LOG.info("ended")
-
-
-class _Impatient(H11Protocol):
-    """uvicorn's HTTP, but a connection on which no request comes is let go: others need its descriptor."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Begin to wait for the first request."""
-        super().connection_made(transport)
-        self.loop.call_later(FIRST_REQUEST_SECONDS, self._give_up)
-
-    def _give_up(self) -> None:
-        has_request: object = self.cycle  # None until then, which its annotation forgets
-        if has_request is None and not self.transport.is_closing():
-            self.transport.abort()
-
-
-class _Complaints:
-    """Logs what the event loop complains of, each complaint once a minute: it may come a thousand times a second."""
-
-    def __init__(self) -> None:
-        self._told_at: dict[str, float] = {}
-
-    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Take a complaint (the loop calls this)."""
-        message = str(context.get("message"))
-        if loop.time() - self._told_at.get(message, -math.inf) >= SAME_COMPLAINT_SECONDS:
-            self._told_at[message] = loop.time()
-            _LOG.error(message, exc_info=context.get("exception"))
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers, which end the process before it has closed its connections."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to `_on_stop_signals`."""
-        yield
 
 
 def _black_boxes(fleet: Fleet, settings: Settings, trends: Trends) -> dict[str, BlackBox]:
@@ -175,22 +121,6 @@ def _black_boxes(fleet: Fleet, settings: Settings, trends: Trends) -> dict[str, 
 
 def _limit_facts(boxes: Mapping[str, BlackBox]) -> Callable[[str], Mapping[str, object]]:
     return lambda name: boxes[name].limit_facts() if name in boxes else {}
-
-
-def _on_stop_signals() -> asyncio.Future[signal.Signals]:
-    loop = asyncio.get_running_loop()
-    stopped: asyncio.Future[signal.Signals] = loop.create_future()
-
-    def stop(by: signal.Signals) -> None:
-        if not stopped.done():
-            stopped.set_result(by)
-
-    for stop_signal in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(stop_signal, stop, stop_signal)
-    # These would end a process that does not know them, and somebody will send one so that settings are read again.
-    for other in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        loop.add_signal_handler(other, _LOG.warning, "settings are read at start only; %s does nothing", other.name)
-    return stopped
 
 
 @contextlib.contextmanager
@@ -207,15 +137,3 @@ def _in_background(name: str, work: Coroutine[object, object, None]) -> Iterator
 def _log_bug(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (bug := task.exception()) is not None:
         _LOG.error("%s met a bug and has ended", task.get_name(), exc_info=bug)
-
-
-def _listen(address: Address) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    try:
-        listener = socket.create_server((address.host, address.port), family=family)
-    except OSError as error:
-        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-        raise SettingsError(f"cannot listen on {address}: {why}; give another address by --listen") from None
-    # asyncio does this for listeners of its own; without it each answer on a kept connection is some 40 ms late.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener

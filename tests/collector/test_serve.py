@@ -14,9 +14,10 @@ from agent.errors import NodeNameError
 from agent.handshake import Cookie
 from agent.names import Target
 from agent.node import Down
+from collector.http_server import Complaints, Impatient, listen
 from collector.instance import Instance
 from collector.load import load_settings
-from collector.serve import _Complaints, _Impatient, _listen, make_fleet, serve
+from collector.serve import make_fleet, serve
 from collector.settings import Address, Settings, SettingsError
 from tests.collector_fakes import INSTANCE_ID, NODE, OTHER_NODE
 
@@ -74,12 +75,12 @@ async def test_a_name_that_cannot_work_is_refused_before_anything_is_tried() -> 
 
 def test_answers_on_a_kept_connection_are_not_held_back() -> None:
     # Accepted sockets inherit it. (asyncio sets it only on listeners that it makes itself.)
-    with _listen(Address("127.0.0.1", 0)) as listener:
+    with listen(Address("127.0.0.1", 0)) as listener:
         assert listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
 async def test_a_complaint_that_comes_a_thousand_times_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    complaints, loop = _Complaints(), asyncio.get_running_loop()
+    complaints, loop = Complaints(), asyncio.get_running_loop()
     for _ in range(1000):
         complaints(loop, {"message": "socket.accept() out of system resource", "exception": OSError(24, "too many")})
     complaints(loop, {"message": "another"})
@@ -87,11 +88,11 @@ async def test_a_complaint_that_comes_a_thousand_times_is_logged_once(caplog: py
 
 
 async def test_a_connection_on_which_no_request_comes_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("collector.serve.FIRST_REQUEST_SECONDS", 0.05)
-    config = uvicorn.Config(lambda: None, http=_Impatient, ws="none", log_config=None)
+    monkeypatch.setattr("collector.http_server.FIRST_REQUEST_SECONDS", 0.05)
+    config = uvicorn.Config(lambda: None, http=Impatient, ws="none", log_config=None)
     config.load()
     state, loop = ServerState(), asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Impatient(config, state, {}, loop), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: Impatient(config, state, {}, loop), "127.0.0.1", 0)
     async with server:
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
         with contextlib.suppress(ConnectionResetError):
