@@ -73,6 +73,12 @@ class Impatient(H11Protocol):
             others = (one for one in self.connections if one is not self and isinstance(one, Impatient))
             next((one for one in others if one.is_idle), self).transport.abort()
 
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection, and cut one off on which an answer waits that its asker does not read."""
+        if self.transport.get_write_buffer_size() and not self.transport.is_closing():
+            self.transport.abort()
+        super().timeout_keep_alive_handler()
+
     @property
     def is_idle(self) -> bool:
         """Whether it waits for a request."""

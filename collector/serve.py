@@ -95,6 +95,7 @@ async def serve_on(listener: socket.socket, settings: Settings, cookie: Cookie, 
             _in_background("restarts", reconcile([*app.state.restarts.values(), *app.state.cleaning.values()]))
         )
         stack.enter_context(_in_background("instance", instance.learn(environ)))
+        stack.enter_context(_in_background("memory ceiling", app.state.ceiling.watch()))
         with contextlib.suppress(TokensError):  # the log has it now, and not only when somebody needs them
             await app.state.tokens.entries()
         serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
