@@ -46,7 +46,9 @@ RUN echo 'beamwarden:x:65532:65532:Beamwarden:/var/lib/beamwarden:/bin/sh' >> /e
 COPY --from=build /opt/beamwarden /opt/beamwarden
 # Where every shell looks, also one that is not told the image's environment.
 RUN ln -s /opt/beamwarden/bin/beamwarden /usr/local/bin/beamwarden
+# BEAMWARDEN_STAY: on Cloud Run a container that ends takes its instance along, so wrong settings end nothing.
 ENV BEAMWARDEN_LISTEN=0.0.0.0:9750 \
+    BEAMWARDEN_STAY=true \
     BEAMWARDEN_JOURNAL=/var/lib/beamwarden/journal.db \
     BEAMWARDEN_SHELL_TOKEN_FILE=/run/beamwarden/shell.token \
     PYTHONDONTWRITEBYTECODE=1

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from collector import api, audit_api, cleaning_api, diagnosis_api, diagnostics, endpoints, problems, restarts_api
 from collector.attempts import Attempts
+from collector.bounding import Bounding
 from collector.cleaning.runner import Cleaning
 from collector.cloud import Cloud
 from collector.diagnosis.diagnosing import Diagnoser, numbers_of
@@ -21,6 +22,7 @@ from collector.journal import Journal
 from collector.known_tokens import KnownTokens
 from collector.known_web_config import KnownWebConfig
 from collector.load import tokens_file
+from collector.memory_ceiling import MemoryCeiling, give_back
 from collector.metrics.labelled import NodeSeries
 from collector.models import Problem
 from collector.recording import Trends
@@ -56,6 +58,7 @@ def create_app(
     app.state.series = {name: NodeSeries() for name in fleet.nodes}
     app.state.tokens = KnownTokens(tokens_file(settings, os.environ))
     app.state.attempts = Attempts()
+    app.state.ceiling = ceiling = MemoryCeiling(settings.memory_ceiling_bytes, partial(_shed, fleet))
     app.state.journal = journal = journal or Journal(None)
     app.state.on_refusal = partial(note_refusal, journal, fleet.nodes.keys())
     rules = rules_of(settings)
@@ -72,6 +75,7 @@ def create_app(
     cleaning_api.install(app)
     app.add_middleware(GZipMiddleware)
     app.add_middleware(_HeadAsGet)
+    app.add_middleware(Bounding, ceiling=ceiling)
     # The outermost: whoever is refused reaches nothing else.
     app.add_middleware(
         Gate,
@@ -88,6 +92,11 @@ def create_app(
     app.include_router(restarts_api.router)
     app.include_router(cleaning_api.router)
     return app
+
+
+def _shed(fleet: Fleet) -> None:
+    fleet.forget()
+    give_back()
 
 
 class _HeadAsGet:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
 from agent.errors import SettingError
+from agent.handshake import Cookie
 from collector import (
     audit_commands,
     autopsy_commands,
@@ -22,11 +27,11 @@ from collector import (
 )
 from collector.client import ClientError
 from collector.flags import with_settings
-from collector.load import describe, load_cookie, load_settings
+from collector.load import describe, glance, load_cookie, load_options, load_settings
 from collector.logs import set_up_logging
 from collector.render.parts import printable
 from collector.setting_words import GROUPS
-from collector.settings import SettingsError
+from collector.settings import DEFAULT_ADDRESS, Settings, SettingsError
 from collector.version import VERSION
 
 app = typer.Typer(
@@ -50,14 +55,54 @@ app = typer.Typer(
 )
 def serve(flags: dict[str, object], config: Path | None) -> None:
     """Join the nodes and serve what they answer, until told to end."""
-    settings = load_settings(flags, os.environ, config)
-    if not settings.node:
-        raise SettingsError(f"--node: none is given; it should be {describe('node')}")
+    settings = _settings_of_serve(flags, config)
     set_up_logging(settings.log_format)
     # Only here: the web framework would cost every other command a quarter of a second.
     from collector.serve import serve as run_collector  # noqa: PLC0415
 
     run_collector(settings, load_cookie(settings, os.environ), os.environ)
+
+
+def _settings_of_serve(flags: Mapping[str, object], config: Path | None) -> Settings:
+    settings = load_settings(flags, os.environ, config)
+    if not settings.node:
+        raise SettingsError(f"--node: none is given; it should be {describe('node')}", ["node"])
+    return settings
+
+
+def _stay_if_wanted(arguments: Sequence[str]) -> None:
+    """Run ``serve`` so that it stays, when it is this that is wanted. Returns when it has ended, or is not wanted."""
+    # A glance, since the command line itself may be wrong.
+    seen = dict(each.removeprefix("--").split("=", 1) for each in _with_equals(arguments) if each.startswith("--"))
+    flags = {name.replace("-", "_"): value for name, value in seen.items()}
+    config = Path(seen["config"]) if "config" in seen else None
+    if arguments[:1] != ["serve"] or "help" in seen or not glance("stay", flags, os.environ, config, default=True):
+        return
+    set_up_logging(glance("log_format", flags, os.environ, config, default="auto"))
+    from collector.staying import stay  # noqa: PLC0415  # as above
+
+    stay(partial(_read, arguments[1:]), glance("listen", flags, os.environ, config, DEFAULT_ADDRESS), os.environ)
+    sys.exit(0)
+
+
+def _with_equals(arguments: Sequence[str]) -> Iterator[str]:
+    """Give each ``--name value`` as ``--name=value``; of a flag without a value that it is set."""
+    for one, after in zip_longest(arguments, arguments[1:], fillvalue="--"):
+        is_alone = "=" not in one and after.startswith("--")
+        yield f"{one}=true" if is_alone else one if "=" in one else f"{one}={after}"
+
+
+def _read(arguments: Sequence[str]) -> tuple[Settings, Cookie]:
+    """Return what ``serve`` begins with. Raises `SettingError`, also for a wrong command line."""
+    serve_command = typer.main.get_command(app).commands["serve"]  # type: ignore[attr-defined]  # a group
+    try:
+        given = serve_command.make_context("serve", [*arguments]).params
+    except TyperException as error:
+        raise SettingsError(f"the command line: {error}") from None
+    flags = {name: value for name, value in given.items() if value is not None}
+    settings = _settings_of_serve(flags, flags.pop("config", None))
+    load_options(settings)
+    return settings, load_cookie(settings, os.environ)
 
 
 app.add_typer(diagnose_commands.app)
@@ -90,6 +135,7 @@ def main() -> None:
     if completion_commands.VARIABLE in os.environ:
         completion_commands.know_shells()
     try:
+        _stay_if_wanted(sys.argv[1:])
         app()
     except SettingError as error:
         _fail(error, 2)

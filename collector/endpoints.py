@@ -16,14 +16,17 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from collector.api import WatchedFleet, find_node
 from collector.attempts import Attempts
 from collector.health import why_unavailable
+from collector.memory_ceiling import MemoryCeiling
 from collector.metrics.actions import action_metrics
 from collector.metrics.connections import build_info, connection_metrics
 from collector.metrics.exposition import write_page
 from collector.metrics.legacy import Naming
-from collector.metrics.own import failed_logins
+from collector.metrics.own import failed_logins, settings_valid
+from collector.metrics.own_memory import memory_metrics
 from collector.metrics.page import to_families, to_labelled
 from collector.models import HealthAnswer, NodeHealth, NodeReference, Problem
 from collector.question import QUESTION_SECONDS
+from collector.scrape_settings import OF_CONSTANT_COST
 from collector.scraping import wanted
 from collector.settings import Settings
 from collector.watched import WatchedNode
@@ -111,7 +114,10 @@ async def _scrape(
     state, settings = request.app.state, request.app.state.settings
     assert isinstance(settings, Settings)
     assert isinstance(state.attempts, Attempts)
+    assert isinstance(state.ceiling, MemoryCeiling)
     probes = wanted(settings.scrape_without, collect or ())
+    if state.ceiling.is_reached():
+        probes &= frozenset(OF_CONSTANT_COST)
     deadline_seconds = scrape_deadline_seconds(timeout_seconds)
     snapshots = await asyncio.gather(*(node.scrape(deadline_seconds, probes) for node in nodes))
     now = time.monotonic()
@@ -120,6 +126,8 @@ async def _scrape(
             *to_families(snapshots, probes),
             *to_labelled(snapshots, state.series, now, probes),
             build_info(),
+            settings_valid(is_valid=True),
+            *memory_metrics(state.ceiling),
             *connection_metrics({watched.name: watched.node for watched in nodes}),
             failed_logins(state.attempts.failed_logins),
             *action_metrics(

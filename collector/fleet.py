@@ -30,6 +30,11 @@ class Fleet:
     ) -> None:
         await self._stack.aclose()
 
+    def forget(self) -> None:
+        """Forget the answers that are kept of all nodes, so that they take no memory."""
+        for watched in self.nodes.values():
+            watched.forget()
+
     async def snapshots(self, deadline_seconds: float, only: Iterable[str] | None = None) -> list[Snapshot]:
         """Ask all nodes for their vital signs at the same time, under one deadline."""
         names = None if only is None else tuple(only)

@@ -56,6 +56,11 @@ class Known:
             for of_a_life in (self._kept, self._begun_at, self._paid_at, self._usual_cost_seconds):
                 of_a_life.clear()
 
+    def forget(self) -> None:
+        """Forget what can be asked again. What is owed for it is not forgotten, so the node is asked no more often."""
+        self._kept.clear()
+        self._failures.clear()
+
     def look(self, question: Question, asker: Asker, now: float) -> Outcome | None:
         """Return what this asker is to have; None: the node is to be asked now."""
         kept = self._kept[question.probe].get(question.arguments) if question.is_sweep else None

@@ -13,7 +13,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
@@ -36,6 +36,8 @@ ERLANG_EPMD_PORT: Final = "ERL_EPMD_PORT"  # where OTP's own programs look for e
 DEFAULT_FILE: Final = Path("beamwarden.toml")
 TABLES: Final = ("tls", "diagnosis")  # [tls] ca_file in the file is tls_ca_file elsewhere
 
+_Value = TypeVar("_Value")
+
 _ELSEWHERE: Final = frozenset(
     {COOKIE_VARIABLE, TOKEN_VARIABLE, LOGIN_VARIABLE, CONFIG_VARIABLE}
 )  # variables of ours that are no settings
@@ -51,6 +53,36 @@ def load_settings(flags: Mapping[str, object], environ: Mapping[str, str], file:
     there. Raises `SettingsError`.
     """
     mistakes: list[str] = []
+    wrong: list[str] = []
+    values, places = _gather(flags, environ, file, mistakes)
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        mistakes += [_explain(found["loc"], found["msg"], places) for found in error.errors()]
+        wrong = [str(found["loc"][0]) for found in error.errors()]
+    else:
+        if not mistakes:
+            return settings
+    raise SettingsError("\n".join(mistakes), wrong)
+
+
+def glance(
+    name: str, flags: Mapping[str, object], environ: Mapping[str, str], file: Path | None, default: _Value
+) -> _Value:
+    """Return one setting of the kind of ``default``, whatever is wrong with the others; when it is too, ``default``."""
+    values, _places = _gather({one: value for one, value in flags.items() if one == name}, environ, file, [])
+    try:
+        found = getattr(Settings.model_validate({one: value for one, value in values.items() if one == name}), name)
+    except ValidationError:
+        return default
+    assert isinstance(found, type(default))
+    return found
+
+
+def _gather(
+    flags: Mapping[str, object], environ: Mapping[str, str], file: Path | None, mistakes: list[str]
+) -> tuple[dict[str, object], dict[str, str]]:
+    """Return the value of each setting, and where it stands."""
     values: dict[str, object] = {}
     places: dict[str, str] = {}
     of_erlang = _from_erlang(environ)
@@ -59,14 +91,7 @@ def load_settings(flags: Mapping[str, object], environ: Mapping[str, str], file:
         values[name], places[name] = value, place
     for name, value in flags.items():
         values[name], places[name] = value, flag_of(name)
-    try:
-        settings = Settings.model_validate(values)
-    except ValidationError as error:
-        mistakes += [_explain(found["loc"], found["msg"], places) for found in error.errors()]
-    else:
-        if not mistakes:
-            return settings
-    raise SettingsError("\n".join(mistakes))
+    return values, places
 
 
 def load_cookie(settings: Settings, environ: Mapping[str, str]) -> Cookie:

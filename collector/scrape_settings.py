@@ -8,14 +8,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from collector.setting_kinds import no_truth, to_list
 
-# Of constant cost, and then what looks at many things, or has every scheduler answer.
+OF_CONSTANT_COST: Final = ("identity", "memory", "statistics", "system_info", "supervisors", "memory_limit")
+# The others look at many things, or have every scheduler answer.
 PROBES: Final = (
-    "identity",
-    "memory",
-    "statistics",
-    "system_info",
-    "supervisors",
-    "memory_limit",
+    *OF_CONSTANT_COST,
     "allocators",
     "applications",
     "distribution",

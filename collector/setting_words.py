@@ -23,6 +23,7 @@ REACHING: Final = (
     "url_key_file",
     "id_token",
 )
+
 # Every setting stands in one of these, in the order in which they are read.
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -32,6 +33,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "HTTP, and who may what": (
             *("listen", "web_config_file", "allowed_hosts", "tokens_file", "shell_token_file", "insecure_no_auth"),
         ),
+        "Beside the service": ("stay", "memory_ceiling_bytes"),
         "Metrics": ("naming", "scrape_without", "scrape_max_series"),
         "What it may cost": ("max_scheduler_share", "fresh_min_interval_seconds"),
         "Acting, and the journal": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Annotated, Final, Literal
@@ -20,13 +21,16 @@ from collector.freshness import DEFAULT_FRESH_MIN_INTERVAL_SECONDS, DEFAULT_MAX_
 from collector.scrape_settings import ScrapeSettings
 from collector.service_settings import ServiceSettings
 from collector.setting_kinds import File, Names, no_truth, to_list
+from collector.sidecar_settings import SidecarSettings
 from collector.web_settings import WebSettings
-
-DEFAULT_PORT: Final = 9750
 
 
 class SettingsError(SettingError):
-    """One or more settings are wrong; the message has a line for each."""
+    """One or more settings are wrong; the message has a line for each, ``settings`` the names of those that exist."""
+
+    def __init__(self, message: str, settings: Iterable[str] = ()) -> None:
+        self.settings = tuple(sorted(set(settings)))
+        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,9 @@ class Address:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+DEFAULT_ADDRESS: Final = Address("127.0.0.1", 9750)
 
 
 def _to_server_name(value: str) -> str:
@@ -147,7 +154,7 @@ class OwnSettings(BaseModel):
         description="the most memory that what one node sends may take here, in bytes, 67108864 to 4294967296",
     )
     listen: Annotated[Address, BeforeValidator(_to_address)] = Field(
-        default=Address("127.0.0.1", DEFAULT_PORT), description="address:port to serve on"
+        default=DEFAULT_ADDRESS, description="address:port to serve on"
     )
     journal: File | None = Field(
         default=None,
@@ -238,5 +245,7 @@ class OwnSettings(BaseModel):
         return None if tls == Tls() else tls
 
 
-class Settings(DiagnosisSettings, ServiceSettings, ScrapeSettings, AccessSettings, WebSettings, OwnSettings):
+class Settings(
+    SidecarSettings, DiagnosisSettings, ServiceSettings, ScrapeSettings, AccessSettings, WebSettings, OwnSettings
+):
     """All settings. A field's description says what its value should be, in errors and in the help."""

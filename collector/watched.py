@@ -78,6 +78,10 @@ class WatchedNode:
         """Answer one question, as fresh as this asker gets it."""
         return await self._gather((question,), asker, question.deadline_seconds + 1.0)
 
+    def forget(self) -> None:
+        """Forget the answers that are kept, so that they take no memory."""
+        self._known.forget()
+
     async def close(self) -> None:
         """End the questions under way; those who wait for them get an error."""
         tasks = list(self._under_way.values())

@@ -22,7 +22,8 @@ from collector.metrics.limits import LIMITS
 from collector.metrics.microstates import MICROSTATES
 from collector.metrics.mnesia import MNESIA
 from collector.metrics.named import NAMED
-from collector.metrics.own import FAILED_LOGINS, OURS
+from collector.metrics.own import FAILED_LOGINS, OURS, SETTINGS_VALID
+from collector.metrics.own_memory import CEILING, REFUSALS, RESIDENT, SHEDS
 from collector.metrics.page import BUGS, LABELS_LEFT_OUT
 from collector.metrics.processes import PROCESSES
 from collector.metrics.supervision import SUPERVISION
@@ -93,6 +94,11 @@ SUBJECTS: Final[tuple[tuple[str, tuple[_Described, ...]], ...]] = (
         "Beamwarden itself",
         (
             BUILD,
+            SETTINGS_VALID,
+            RESIDENT,
+            CEILING,
+            REFUSALS,
+            SHEDS,
             CONNECTED,
             MADE,
             RECEIVED,

@@ -57,6 +57,7 @@ INTRODUCTIONS: Final[Mapping[str, str]] = MappingProxyType(
         "HTTP, and who may what": "From elsewhere than the collector's own machine reading needs a token, and acting "
         "always does: [who may what](../README.md#who-may-what), and [what that is safe against]"
         "(security.md#who-can-reach-the-http-port).",
+        "Beside the service": "A sidecar must not take its instance down: [deploy.md](deploy.md#beside-the-service).",
         "Metrics": "What there is, by which names, and which probes can be left out: [metrics.md](metrics.md).",
         "What it may cost": "Who gets an answer how fresh: [README](../README.md#how-fresh-and-at-what-cost).",
         "Acting, and the journal": "What may be restarted, and what stands against it: "

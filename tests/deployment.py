@@ -20,11 +20,11 @@ from pydantic.alias_generators import to_camel
 from agent.probes.governors import DEFAULT_SUPERVISORS
 from collector import endpoints
 from collector.load import load_settings
-from collector.settings import DEFAULT_PORT, Settings
+from collector.settings import DEFAULT_ADDRESS, Settings
 
 ROOT: Final = Path(__file__).parent.parent
 DEPLOY: Final = ROOT / "deploy"
-PORT: Final = DEFAULT_PORT
+PORT: Final = DEFAULT_ADDRESS.port
 USER: Final = 65532
 PREFIX: Final = "BEAMWARDEN_"
 

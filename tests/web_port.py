@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import uvicorn
 
 from collector.app import create_app
+from collector.http_server import Server
 from collector.known_web_config import KnownWebConfig, read_web_config
 from collector.load import load_settings
-from collector.serve import _Impatient, _Server
 from collector.web_headers import WebHeaders
 from tests.certificates import Authority, Certificate
 from tests.collector_fakes import PATIENCE_SECONDS, FakeSession, fleet_of
@@ -77,10 +76,7 @@ def serving_with(file: Path, settings: dict[str, object] | None = None) -> Itera
     web = KnownWebConfig(file, read_web_config(file))
     app = create_app(fleet_of(FakeSession()), load_settings(settings or {}, {}), web=web)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(
-            WebHeaders(app, web), log_config=None, access_log=False, lifespan="off", http=_Impatient, ws="none"
-        )
-        server = _Server(config, web)
+        server = Server(WebHeaders(app, web), web)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -89,3 +89,15 @@ FAILED_LOGINS: Final = OwnFamily(
 def failed_logins(count: int) -> Metric:
     """Return how many requests bore a token that is none of ours."""
     return CounterMetricFamily(FAILED_LOGINS.name, FAILED_LOGINS.help, value=count)
+
+
+SETTINGS_VALID: Final = OwnFamily(
+    "beamwarden_settings_valid",
+    GaugeMetricFamily,
+    "Whether this program has begun its work; 0: its settings are wrong, or it met a bug, and it waits.",
+)
+
+
+def settings_valid(*, is_valid: bool) -> Metric:
+    """Return whether we work, and do not only wait for our settings to be mended."""
+    return GaugeMetricFamily(SETTINGS_VALID.name, SETTINGS_VALID.help, value=float(is_valid))

@@ -61,8 +61,12 @@ def to_families(snapshots: Sequence[Snapshot], probes: Collection[str] | None = 
                     metric.add_metric((*node, *labels), float(value))
         if metric.samples:
             yield metric
-    bugs = sum(snapshot.internal_errors for snapshot in snapshots)
-    yield CounterMetricFamily(BUGS.name, BUGS.help, value=bugs)
+    yield bugs_survived(sum(snapshot.internal_errors for snapshot in snapshots))
+
+
+def bugs_survived(count: int) -> Metric:
+    """Return how many bugs of ours have been met."""
+    return CounterMetricFamily(BUGS.name, BUGS.help, value=count)
 
 
 def to_labelled(

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import socket
 
 import pytest
-import uvicorn
-from uvicorn.server import ServerState
 
 from agent.errors import NodeNameError
 from agent.handshake import Cookie
@@ -16,8 +12,8 @@ from agent.names import Target
 from agent.node import Down
 from collector.instance import Instance
 from collector.load import load_settings
-from collector.serve import _Complaints, _Impatient, _listen, make_fleet, serve
-from collector.settings import Address, Settings, SettingsError
+from collector.serve import make_fleet, serve
+from collector.settings import Settings, SettingsError
 from tests.collector_fakes import INSTANCE_ID, NODE, OTHER_NODE
 
 COOKIE = Cookie("a cookie that no test reads")
@@ -70,30 +66,3 @@ async def test_a_name_that_cannot_work_is_refused_before_anything_is_tried() -> 
     unchecked = settings().model_copy(update={"own_name": "warden@shorthost"})
     with pytest.raises(NodeNameError, match="cannot talk to"):
         make_fleet(unchecked, COOKIE, Instance())
-
-
-def test_answers_on_a_kept_connection_are_not_held_back() -> None:
-    # Accepted sockets inherit it. (asyncio sets it only on listeners that it makes itself.)
-    with _listen(Address("127.0.0.1", 0)) as listener:
-        assert listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
-
-
-async def test_a_complaint_that_comes_a_thousand_times_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    complaints, loop = _Complaints(), asyncio.get_running_loop()
-    for _ in range(1000):
-        complaints(loop, {"message": "socket.accept() out of system resource", "exception": OSError(24, "too many")})
-    complaints(loop, {"message": "another"})
-    assert [record.getMessage() for record in caplog.records] == ["socket.accept() out of system resource", "another"]
-
-
-async def test_a_connection_on_which_no_request_comes_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("collector.serve.FIRST_REQUEST_SECONDS", 0.05)
-    config = uvicorn.Config(lambda: None, http=_Impatient, ws="none", log_config=None)
-    config.load()
-    state, loop = ServerState(), asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Impatient(config, state, {}, loop), "127.0.0.1", 0)
-    async with server:
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
-        with contextlib.suppress(ConnectionResetError):
-            assert await asyncio.wait_for(reader.read(), 10) == b""
-        writer.close()

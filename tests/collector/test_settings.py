@@ -149,6 +149,8 @@ KINDS = {
     "diagnosis_port_queue_bytes": Kind("1000", "2000", "3000", 1_000, 2_000, 3_000),
     "diagnosis_action_queue_depth": Kind("50", "60", "70", 50, 60, 70),
     "diagnosis_governor_messages": Kind("500", "600", "700", 500, 600, 700),
+    "stay": Kind("true", "false", YES, YES, NO, YES),
+    "memory_ceiling_bytes": Kind("150000000", "160000000", "170000000", 150_000_000, 160_000_000, 170_000_000),
 }
 
 
