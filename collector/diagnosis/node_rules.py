@@ -21,15 +21,7 @@ _STEPS: Final = {"ports": "beamwarden ports", "atoms": "beamwarden memory"}
 
 def _node_lost(evidence: Evidence, _thresholds: NodeThresholds) -> Iterator[Seen]:
     contact = evidence.contact
-    if not isinstance(contact, NotKnown) or contact == NOT_ASKED:
-        return
-    if isinstance(contact, NotLetIn):
-        yield Seen(
-            Severity.LOW,
-            f"the node does not let us in, and nothing is known of it: {contact.why}",
-            _health_lines(evidence.health),
-            steps=("beamwarden node",),
-        )
+    if not isinstance(contact, NotKnown) or isinstance(contact, NotLetIn) or contact == NOT_ASKED:
         return
     is_down = isinstance(evidence.health, Health) and not evidence.health.is_ok
     is_alive = isinstance(evidence.health, Health) and evidence.health.is_ok
@@ -40,6 +32,17 @@ def _node_lost(evidence: Evidence, _thresholds: NodeThresholds) -> Iterator[Seen
         fits=(NETWORK,) if is_alive else (),
         steps=("beamwarden node",),
     )
+
+
+def _not_let_in(evidence: Evidence, _thresholds: NodeThresholds) -> Iterator[Seen]:
+    contact = evidence.contact
+    if isinstance(contact, NotLetIn):
+        yield Seen(
+            Severity.LOW,
+            f"the node does not let us in, and nothing is known of it: {contact.why}",
+            ("it is we who are wrong: nothing of this says that the node is ill",),
+            steps=("beamwarden node",),
+        )
 
 
 def _health_lines(health: Health | NotKnown) -> tuple[str, ...]:
@@ -120,7 +123,16 @@ OF_CONTACT: Final = Rule(
     ("errors", "memory_kills", "restart_service", "rollback"),
     (),
     _node_lost,
-    "The node does not answer. Critical when `/health` fails too. One that does not let us in may be well: Low.",
+    "The node does not answer. Critical when `/health` fails too.",
+)
+OF_ENTRY: Final = Rule(
+    "node_not_letting_in",
+    "Playbook 1",
+    (),
+    (),
+    (),
+    _not_let_in,
+    "The node does not let us in, as with a wrong cookie. It may be well.",
 )
 OF_LIMITS: Final = Rule(
     "limit_near",

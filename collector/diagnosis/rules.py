@@ -12,6 +12,7 @@ from collector.diagnosis.service_facts import NotKnown
 
 RULES: Final = (
     node_rules.OF_CONTACT,
+    node_rules.OF_ENTRY,
     supervision_rules.OF_APPLICATIONS,
     supervision_rules.OF_EXPECTED,
     supervision_rules.OF_STUCK,

@@ -73,7 +73,7 @@ async def test_a_node_with_a_wrong_cookie_is_told_and_the_service_is_diagnosed(
     assert status == 12
     assert answer["branch"] == "Error rate high?"
     assert "does not accept our cookie" in answer["left_out"][0]
-    assert {finding["rule"]: finding["severity"] for finding in answer["findings"]}["node_lost"] == "low"
+    assert {finding["rule"]: finding["severity"] for finding in answer["findings"]}["node_not_letting_in"] == "low"
 
 
 async def test_a_node_that_has_ended_is_lost_and_critical_as_its_service_is_gone_too(

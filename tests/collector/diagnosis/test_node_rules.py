@@ -9,9 +9,10 @@ import pytest
 from agent.probes.ports import PortRow, Ports
 from agent.supervision import ChildState
 from collector.diagnosis.findings import NOT_ASKED, NotLetIn
+from collector.diagnosis.rules import apply
 from collector.diagnosis.service_facts import Health, NotKnown
 from collector.diagnosis.severity import Severity
-from tests.collector.diagnosis.well import MIB, SYSTEM, child, found, governor, governors, supervisor, tree
+from tests.collector.diagnosis.well import MIB, SYSTEM, WELL, child, found, governor, governors, supervisor, tree
 
 SILENT = NotKnown("tai@127.0.0.1 on port 9100: nothing listens there")
 
@@ -38,6 +39,13 @@ def test_a_service_that_is_well_speaks_for_the_network() -> None:
 def test_a_node_that_does_not_let_us_in_is_not_called_lost() -> None:
     ((_, seen),) = found(contact=NotLetIn("tai@127.0.0.1 does not accept our cookie"))
     assert (seen.severity, "does not let us in" in seen.sentence) == (Severity.LOW, True)
+
+
+def test_nobody_is_told_to_roll_back_since_our_cookie_is_wrong() -> None:
+    evidence = replace(WELL, contact=NotLetIn("tai@127.0.0.1 does not accept our cookie"))
+    (one,) = apply(evidence).found
+    assert (one.rule.commands, one.seen.fits) == ((), ())
+    assert not any("blocked" in line for line in one.seen.evidence)
 
 
 def test_a_node_that_nobody_asked_is_not_lost() -> None:
