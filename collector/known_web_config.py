@@ -14,7 +14,7 @@ import math
 import ssl
 import time
 from base64 import urlsafe_b64encode
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -85,6 +85,7 @@ class KnownWebConfig:
         self._path = path
         self._stamps: tuple[Stamp | None, ...] | None = None  # None: to be read again
         self._looked_at = -math.inf
+        self._looking: Future[None] | None = None  # the latest look, which may hang
         self._told = ""
         # One thread, so that a volume that hangs takes no more; it also means that reads come one after the other.
         self._thread = ThreadPoolExecutor(1, "web configuration")
@@ -92,11 +93,12 @@ class KnownWebConfig:
     async def look(self) -> ReadWebConfig:
         """Return what is in force, after a look at the files if the last one was long ago."""
         now = time.monotonic()
-        if now - self._looked_at >= LOOK_SECONDS:
+        if now - self._looked_at >= LOOK_SECONDS and (self._looking is None or self._looking.done()):
             self._looked_at = now
+            self._looking = self._thread.submit(self._read_changed)
             try:
                 async with asyncio.timeout(FILE_SECONDS):
-                    await asyncio.get_running_loop().run_in_executor(self._thread, self._read_changed)
+                    await asyncio.wrap_future(self._looking)
             except TimeoutError:
                 self._tell(f"the web configuration {self._path} cannot be read: no answer within {FILE_SECONDS:g} s")
         return self.now

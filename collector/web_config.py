@@ -217,9 +217,9 @@ class RateLimit(_Part):
     """``rate_limit``: how often this port answers. 0 seconds is no limit."""
 
     interval: Annotated[float, BeforeValidator(_to_seconds)] = Field(
-        default=0.0, description="a duration, as in 1s or 100ms"
+        default=0.0, le=86_400.0, description="a duration, as in 1s or 100ms, of a day at most"
     )
-    burst: int = Field(default=0, ge=0, description="how many requests may come at once")
+    burst: int = Field(default=0, ge=0, le=1_000_000, description="how many requests may come at once")
 
     @model_validator(mode="after")
     def _lets_somebody_in(self) -> RateLimit:
@@ -287,6 +287,9 @@ def _value(
     found: dict[str, object] = {}
     for key, each in node.value:
         name, line = str(key.value), key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            mistakes.append(f"line {line}: {'.'.join(map(str, where)) or 'the whole'}: a key is no text")
+            continue
         if name in found:
             mistakes.append(f"line {line}: {'.'.join(map(str, (*where, name)))}: it is there twice")
         lines[*where, name] = line

@@ -13,6 +13,7 @@ from agent.errors import TlsSettingError
 from agent.tls import load_authorities, load_own
 from collector.web_config import CURVES, TlsServerConfig, WebConfigError
 
+_NAMES: Final = frozenset({"DNS", "email", "IP Address", "URI"})
 _VERSIONS: Final = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 
 
@@ -50,9 +51,6 @@ def is_allowed(certificate: Mapping[str, Any] | None, allowed_sans: Sequence[str
         return True
     names: Sequence[tuple[str, str]] = (certificate or {}).get("subjectAltName", ())
     return any(_written_as_go_does(kind, name) in allowed_sans for kind, name in names if kind in _NAMES)
-
-
-_NAMES: Final = frozenset({"DNS", "email", "IP Address", "URI"})
 
 
 def _written_as_go_does(kind: str, name: str) -> str:

@@ -82,7 +82,9 @@ OURS: Final = (
 
 
 FAILED_LOGINS: Final = OwnFamily(
-    "beamwarden_failed_logins_total", CounterMetricFamily, "Requests with a token that is not known here."
+    "beamwarden_failed_logins_total",
+    CounterMetricFamily,
+    "Requests with a token that is not known here, or a wrong password.",
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from collector.load import load_settings
 from collector.serve import make_fleet, serve
 from collector.settings import Settings, SettingsError
 from tests.collector_fakes import INSTANCE_ID, NODE, OTHER_NODE
+from tests.web_port import USERS, write
 
 COOKIE = Cookie("a cookie that no test reads")
 
@@ -55,6 +57,17 @@ def test_a_port_that_is_taken_is_told_as_the_setting_that_it_is(host: str, famil
         with pytest.raises(SettingsError) as caught:
             serve(settings(listen=address), COOKIE, {})
     assert str(caught.value).startswith(f"cannot listen on {address}: Address already in use")
+
+
+def test_passwords_that_others_could_read_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    web = write(tmp_path / "web.yml", USERS)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for listen in (f"127.0.0.1:{taken.getsockname()[1]}", "192.0.2.1:9750"):  # neither can be had here
+            with pytest.raises(SettingsError):
+                serve(settings(listen=listen, web_config_file=str(web)), COOKIE, {})
+    assert [record.getMessage() for record in caplog.records] == [
+        "basic_auth_users without tls_server_config: passwords can be read on their way here"
+    ]
 
 
 def test_an_address_of_another_machine_is_told_as_the_setting_that_it_is() -> None:

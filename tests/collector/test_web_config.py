@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from collector.web_config import MAX_DEPTH, WebConfig, WebConfigError, parse_web_config
 
@@ -159,6 +163,9 @@ def test_durations_are_written_as_go_has_them(written: str, seconds: float) -> N
             f"basic_auth_users:\n  alice: {HASH.replace('$10$', '$03$')}",
             "line 2: basic_auth_users.alice: it is no hash of",
         ),
+        ("? [a]\n: b", "line 1: the whole: a key is no text"),
+        ("basic_auth_users:\n  ? {a: b}\n  : c", "line 2: basic_auth_users: a key is no text"),
+        ("rate_limit: {interval: 25h, burst: 1}", "line 1: rate_limit.interval: Input should be less than or equal"),
         ("rate_limit: {interval: 1s}", "line 1: rate_limit: burst should be 1 at least"),
         (
             "rate_limit: {interval: soon, burst: 1}",
@@ -192,6 +199,43 @@ def test_what_is_no_yaml_is_told(text: str) -> None:
 def test_what_would_take_a_stack_without_end_is_refused(text: str) -> None:
     (line,) = mistakes(text)
     assert "it is too deep" in line or "aliases are not taken here" in line
+
+
+KEYS = [
+    *("tls_server_config", "cert_file", "min_version", "cipher_suites", "client_allowed_sans", "http_server_config"),
+    *(
+        "headers",
+        "http2",
+        "basic_auth_users",
+        "rate_limit",
+        "interval",
+        "burst",
+        "X-Frame-Options",
+        "TLS12",
+        HASH,
+        "1s",
+    ),
+]
+TEXTS = st.sampled_from(KEYS) | st.text(max_size=8)
+CONTENTS = st.recursive(
+    TEXTS | st.none() | st.booleans() | st.integers() | st.floats(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(CONTENTS)
+def test_whatever_a_file_holds_is_taken_or_refused(content: object) -> None:
+    with contextlib.suppress(WebConfigError):
+        parse(yaml.safe_dump(content))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(alphabet="{}[]:-,&*!|>'\"%@`?# \n\tab", max_size=40))
+def test_whatever_yaml_can_be_is_taken_or_refused(text: str) -> None:
+    with contextlib.suppress(WebConfigError):
+        parse(text)
 
 
 @pytest.mark.parametrize("secret", ["hunter2", "$2y$10$half"])
