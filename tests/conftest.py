@@ -1,6 +1,7 @@
-"""In which order tests run, and what is measured: in `make pytest` agent/ by its own tests, in `make coverage` all of the code by all of the tests.
+"""In which order tests run, and what is measured.
 
-To measure which lines run makes a test take up to three times as long.
+In `make pytest` that is agent/ by its own tests, in `make coverage` all of the code by all of the tests. To
+measure which lines run makes a test take up to three times as long.
 """
 
 from __future__ import annotations
