@@ -12,9 +12,14 @@ import pytest
 from coverage import Coverage
 
 
+@pytest.hookimpl(trylast=True)  # Hypothesis has marked its own by then
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that at the end the workers share what is short."""
     items.sort(key=lambda item: item.get_closest_marker("live") is None)
+    if "MEASURE_ALL" not in os.environ:
+        for item in items:
+            if item.get_closest_marker("hypothesis") is not None or item.name.startswith("test_no_part_of_"):
+                item.add_marker(pytest.mark.no_cover)  # hundreds of answers in a test; others run the same lines
 
 
 @pytest.hookimpl(wrapper=True)
