@@ -7,9 +7,10 @@ SHELL := /bin/sh
 BIN := .venv/bin
 # Two stamps, so that a setup without Erlang is not taken for one with it.
 READY := .venv/ready$(if $(filter no,$(BEAMWARDEN_SETUP_ERLANG)),-without-erlang)
-# Each worker starts Erlang nodes, so a large machine does not get one for every core.
-WORKERS ?= auto
-PYTEST = $(BIN)/pytest --quiet --numprocesses=$(WORKERS) --maxprocesses=4 --dist=loadfile
+# Three, whatever the machine has: much of what the tests do is to wait, and each worker starts Erlang nodes.
+WORKERS ?= 3
+# Files in the order in which tests/conftest.py has them; xdist would begin with those that have the most tests.
+PYTEST = $(BIN)/pytest --quiet --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 # Some images of Python set it: then every start of the program would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
 LISTEN ?= 127.0.0.1:9750

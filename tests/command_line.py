@@ -24,11 +24,15 @@ class Ran(NamedTuple):
 Run: TypeAlias = Callable[..., Ran]
 
 
-async def run_in_thread(*arguments: str) -> Ran:
-    """Run the command line while the test's own loop goes on. To start the program anew would take a second each."""
+async def run_in_thread(*arguments: str, given: str = "") -> Ran:
+    """Run the command line while the test's own loop goes on. To start the program anew would take a second each.
+
+    ``given`` is what it reads from its standard input.
+    """
     output, errors = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
     with (
         patch.object(sys, "argv", ["beamwarden", *arguments]),
+        patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(given.encode()), encoding="utf-8")),
         contextlib.redirect_stdout(output),
         contextlib.redirect_stderr(errors),
     ):

@@ -1,6 +1,7 @@
-"""What is measured: in `make pytest` agent/ by its own tests, in `make coverage` all of the code by all of the tests.
+"""In which order tests run, and what is measured.
 
-To measure which lines run makes a test take up to three times as long.
+In `make pytest` that is agent/ by its own tests, in `make coverage` all of the code by all of the tests. To
+measure which lines run makes a test take up to three times as long.
 """
 
 from __future__ import annotations
@@ -9,6 +10,16 @@ import os
 
 import pytest
 from coverage import Coverage
+
+
+@pytest.hookimpl(trylast=True)  # Hypothesis has marked its own by then
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that at the end the workers share what is short."""
+    items.sort(key=lambda item: item.get_closest_marker("live") is None)
+    if "MEASURE_ALL" not in os.environ:
+        for item in items:
+            if item.get_closest_marker("hypothesis") is not None or item.name.startswith("test_no_part_of_"):
+                item.add_marker(pytest.mark.no_cover)  # hundreds of answers in a test; others run the same lines
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,6 +7,7 @@ boundaries of sizes (a tuple of 256, a list of 65,536 bytes) are vectors of `tes
 from __future__ import annotations
 
 import json
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +36,9 @@ from agent.terms import (
 
 # No deadline: these machines are shared, and a slow example is no mistake. The everyday form looks at the same
 # examples each time, so that a red test is the fault of the change; the long form looks for new ones.
-QUICK: Final = settings(deadline=None, derandomize=True, database=None)
+# How many a generated test makes that names no number of its own: EXAMPLES=1000 makes more of the everyday form.
+EXAMPLES: Final = int(os.environ.get("EXAMPLES", "50"))
+QUICK: Final = settings(deadline=None, derandomize=True, database=None, max_examples=EXAMPLES)
 LONG: Final = settings(deadline=None, max_examples=10_000)
 
 # Terms that are one to Python's `==`, or to whoever thinks of them as text, and all different to Erlang.

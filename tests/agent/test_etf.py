@@ -718,6 +718,7 @@ COSTLY: Final[dict[str, tuple[bytes, int]]] = {
 }
 
 
+@pytest.mark.no_cover  # to measure its lines takes three times as long, and others run them too
 @pytest.mark.parametrize(("form", "terms"), COSTLY.values(), ids=list(COSTLY))
 def test_the_limit_of_terms_bounds_the_memory(form: bytes, terms: int) -> None:
     max_terms = 5_100
@@ -815,6 +816,7 @@ def under(frames: int, work: Callable[[], Term]) -> Term:
     return work() if frames == 0 else under(frames - 1, work)
 
 
+@pytest.mark.no_cover  # to measure its lines takes three times as long, and others run them too
 @pytest.mark.parametrize("level", LEVELS.values(), ids=list(LEVELS))
 def test_the_deepest_term_leaves_pythons_stack_room_for_the_caller(level: tuple[bytes, bytes]) -> None:
     data = nested(level, MAX_DEPTH)
@@ -828,6 +830,7 @@ def test_the_deepest_key_can_be_compared_with_its_like() -> None:
         decode(b"\x83t\0\0\0\2" + key + b"j" + key + b"j")
 
 
+@pytest.mark.no_cover  # to measure its lines takes three times as long, and others run them too
 @pytest.mark.parametrize("name", sorted(AROUND.keys() - {"tail"}))  # a tail is no list, so tails alone do not nest
 def test_a_term_that_nests_too_deep_is_not_written(name: str) -> None:
     around = AROUND[name]
@@ -916,6 +919,7 @@ def test_an_atom_that_comes_again_is_not_made_again() -> None:
     assert first is second
 
 
+@pytest.mark.no_cover  # to measure its lines takes three times as long, and others run them too
 def test_a_flood_of_atoms_leaves_little_behind() -> None:
     """As many characters of four bytes as an atom can have that is kept, and as one can have at all."""
     names = [f"{number:05}".encode() + "😀".encode() * length for length in (13, 250) for number in range(10_000)]

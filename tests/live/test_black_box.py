@@ -7,7 +7,6 @@ import contextlib
 import json
 import resource
 import secrets
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
@@ -20,9 +19,10 @@ from agent.errors import AgentError
 from agent.probes.kernel_files import own_cgroups
 from agent.terms import Atom, Map
 from erlang_fixtures.beam import Beam
+from tests.command_line import Ran, run_in_thread
 from tests.fakes import until
 from tests.live.nodes import ask, join
-from tests.live.test_service import PROGRAM, Service, serving
+from tests.live.test_service import Service, serving
 
 pytestmark = [pytest.mark.live, pytest.mark.skipif(sys.platform != "linux", reason="the limits are those of Linux")]
 
@@ -98,11 +98,9 @@ def reasons(line: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def autopsy(lines: list[dict[str, Any]], *arguments: str) -> subprocess.CompletedProcess[str]:
+async def autopsy(lines: list[dict[str, Any]], *arguments: str) -> Ran:
     """Run the command line over these lines."""
-    log = "".join(f"{json.dumps(line)}\n" for line in lines)
-    command = [str(PROGRAM), "autopsy", "-", *arguments]
-    return subprocess.run(command, input=log, capture_output=True, text=True, check=False, cwd="/")
+    return await run_in_thread("autopsy", "-", *arguments, given="".join(f"{json.dumps(line)}\n" for line in lines))
 
 
 async def test_a_node_that_was_killed_for_its_memory_is_told_of_by_the_log_alone(own_beam: Beam) -> None:
@@ -111,9 +109,9 @@ async def test_a_node_that_was_killed_for_its_memory_is_told_of_by_the_log_alone
             await until(lambda: service.said("vital signs"), "it is looked at", deadline_seconds=60)
             await fill_memory(own_beam, service)
         assert [reason["what"] for line in boxes(service, "memory") for reason in reasons(line)]
-        ran = autopsy(service.log, "--json")
-        answer = json.loads(ran.stdout)
-        assert (ran.returncode, ran.stderr) == (0, "")
+        ran = await autopsy(service.log, "--json")
+        answer = json.loads(ran.output)
+        assert (ran.status, ran.errors) == (0, "")
         assert answer["death"]["cause"] == "memory"
         # What grew is known, by the trend of the last line.
         changes = {each["what"]: each["last"] - each["first"] for each in answer["changes"]}
@@ -127,11 +125,11 @@ async def test_a_node_that_was_killed_for_its_memory_is_told_of_by_the_log_alone
 
         # On Cloud Run the collector is killed as well, so the log ends before it can tell that the node is gone.
         end = service.log.index(boxes(service, "memory")[-1]) + 1
-        silent = json.loads(autopsy(service.log[:end], "--json").stdout)
+        silent = json.loads((await autopsy(service.log[:end], "--json")).output)
         assert (silent["death"]["cause"], silent["death"]["confidence"] in {"likely", "possible"}) == ("memory", True)
 
-        shown = autopsy(service.log)
-        assert "the node went, and the instance lived on: its memory was full" in shown.stdout
+        shown = await autopsy(service.log)
+        assert "the node went, and the instance lived on: its memory was full" in shown.output
 
 
 @pytest.mark.slow
@@ -140,7 +138,7 @@ async def test_a_node_that_gets_no_more_address_space_has_ended_for_its_memory(o
         async with watched(own_beam) as service:
             await until(lambda: service.said("vital signs"), "it is looked at", deadline_seconds=60)
             await fill_memory(own_beam, service)
-    assert json.loads(autopsy(service.log, "--json").stdout)["death"]["cause"] == "memory"
+    assert json.loads((await autopsy(service.log, "--json")).output)["death"]["cause"] == "memory"
 
 
 async def test_who_is_told_to_end_says_what_is_known_within_the_second_that_it_has(own_beam: Beam) -> None:
@@ -152,7 +150,7 @@ async def test_who_is_told_to_end_says_what_is_known_within_the_second_that_it_h
     assert [each["kind"] for each in reasons(line)] == ["sigterm"]
     assert line["erlang_node"] == own_beam.name
     assert line["memory_total_bytes"]
-    answer = json.loads(autopsy(service.log, "--json").stdout)
+    answer = json.loads((await autopsy(service.log, "--json")).output)
     assert answer["death"]["cause"] == "told to end"
 
 

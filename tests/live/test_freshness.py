@@ -35,7 +35,7 @@ from tests.collector_fakes import IDENTITY
 from tests.fakes import until
 from tests.live.illnesses import ill
 from tests.live.nodes import SECONDS, ask, join
-from tests.live.test_service import PROGRAM, serving, watching
+from tests.live.test_service import PROGRAM, Service, serving, watching
 
 pytestmark = pytest.mark.live
 
@@ -91,13 +91,19 @@ async def test_the_cost_grows_by_what_each_sweep_took(beam: Beam) -> None:
     assert all(seconds > 0 for seconds in last.costs.values())
 
 
-async def test_the_metrics_tell_the_cost_that_the_answer_told(beam: Beam) -> None:
-    async with serving(*watching(beam)) as service:
-        await service.is_up()
-        answer = (await service.get("/api/v1/nodes/-/busy?window_seconds=0.1&fresh=true")).json()
-        scrape = await service.get("/metrics")
-        shared = (await service.get("/api/v1/nodes/-/mailboxes?fresh=true")).json()
-        again = (await service.get("/api/v1/nodes/-/mailboxes")).json()
+@pytest.fixture(scope="module")
+async def service(beam: Beam) -> AsyncIterator[Service]:
+    """A collector beside the node of this file, with the names of today."""
+    async with serving(*watching(beam), "--naming", "v6") as serving_it:
+        await serving_it.is_up()
+        yield serving_it
+
+
+async def test_the_metrics_tell_the_cost_that_the_answer_told(service: Service) -> None:
+    answer = (await service.get("/api/v1/nodes/-/busy?window_seconds=0.1&fresh=true")).json()
+    scrape = await service.get("/metrics")
+    shared = (await service.get("/api/v1/nodes/-/mailboxes?fresh=true")).json()
+    again = (await service.get("/api/v1/nodes/-/mailboxes")).json()
     found = {
         (sample.name, sample.labels.get("probe")): sample.value
         for family in text_string_to_metric_families(scrape.text)
@@ -114,10 +120,8 @@ async def test_the_metrics_tell_the_cost_that_the_answer_told(beam: Beam) -> Non
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is part of Debian's package prometheus")
-async def test_prometheus_s_own_linter_has_nothing_to_say_of_a_real_scrape(beam: Beam) -> None:
-    async with serving(*watching(beam), "--naming", "v6") as service:
-        await service.is_up()
-        scrape = await service.get("/metrics")
+async def test_prometheus_s_own_linter_has_nothing_to_say_of_a_real_scrape(service: Service) -> None:
+    scrape = await service.get("/metrics")
     promtool = ["promtool", "check", "metrics"]
     told = await asyncio.to_thread(
         subprocess.run, promtool, input=scrape.content, capture_output=True, check=False, timeout=60

@@ -37,7 +37,7 @@ from tests.proxy import Cut, Pass, proxying
 pytestmark = pytest.mark.live
 
 MOMENTS: Final = 50
-SHORT: Final = 4
+SHORT: Final = 3
 # From the intent on: the check on the node, the shutdown, the start, the look at the child, the outcome, and behind it.
 WHOLE_SECONDS: Final = (ENDS_MILLISECONDS + STARTS_MILLISECONDS) / 1000 + 0.5
 REQUEST: Final = RestartRequest(child=CHILD, supervisor=SUPERVISOR, reason="it hangs")

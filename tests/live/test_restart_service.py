@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -24,11 +25,12 @@ from collector.restarts.models import RestartRequest, RestartState
 from collector.restarts.runner import Refused, Restarts, Rules
 from collector.tokens import create_token
 from erlang_fixtures.beam import Beam
+from tests.command_line import Ran, run_in_thread
 from tests.fakes import pause
 from tests.live.nodes import SECONDS, ask, join
 from tests.live.slow_child import CHILD, SUPERVISOR, pid_of, slow_child, starts, until_nobody_acts, until_somebody_acts
 from tests.live.test_restart_crashes import SETTINGS, Site
-from tests.live.test_service import PROGRAM, Service, serving
+from tests.live.test_service import Service, serving
 
 pytestmark = pytest.mark.live
 
@@ -81,20 +83,10 @@ async def acting(beam: Beam, folder: Path, *settings: str) -> AsyncIterator[Acti
         yield Acting(service, beam, token_file)
 
 
-async def run(*arguments: str, folder: Path, **variables: str) -> tuple[int | None, str, str]:
+async def run(*arguments: str, folder: Path) -> Ran:
     """Run the command line as a person does who has nothing but this folder."""
-    process = await asyncio.create_subprocess_exec(
-        PROGRAM,
-        "restart",
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        stdin=asyncio.subprocess.DEVNULL,
-        cwd=folder,
-        env={**os.environ, "HOME": str(folder), **variables},
-    )
-    output, errors = await asyncio.wait_for(process.communicate(), 2 * SECONDS)
-    return process.returncode, output.decode(), errors.decode()
+    with contextlib.chdir(folder), patch.dict(os.environ, {"HOME": str(folder)}):
+        return await asyncio.wait_for(run_in_thread("restart", *arguments), 2 * SECONDS)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from collector.attempts import MAX_REFUSALS
 from collector.permissions import Role
 from collector.tokens import create_token, revoke_token
 from erlang_fixtures.beam import Beam, free_port
+from tests.command_line import run_in_thread
 from tests.fakes import pause, until
 from tests.live.nodes import ask, join
 
@@ -97,6 +98,14 @@ def watching(beam: Beam) -> Sequence[str]:
     return "--node", beam.target, "--cookie-file", str(beam.cookie_file), "--expected-supervisors", expected
 
 
+@pytest.fixture(scope="module")
+async def shared(beam: Beam) -> AsyncIterator[Service]:
+    """A collector beside the node that the tests of this file share: leave both as you found them."""
+    async with serving(*watching(beam), "--vitals-interval-seconds", "1") as service:
+        await service.is_up()
+        yield service
+
+
 @pytest.fixture
 def own_beam(erl: Path) -> Iterator[Beam]:
     """A node that the test may stop."""
@@ -104,10 +113,8 @@ def own_beam(erl: Path) -> Iterator[Beam]:
         yield beam
 
 
-async def test_a_scrape_has_the_vital_signs(beam: Beam) -> None:
-    async with serving(*watching(beam)) as service:
-        await service.is_up()
-        scrape = (await service.get("/metrics")).text
+async def test_a_scrape_has_the_vital_signs(beam: Beam, shared: Service) -> None:
+    scrape = (await shared.get("/metrics")).text
     names = {family.name for family in text_string_to_metric_families(scrape)}
     assert {"erlang_vm_memory_bytes", "erlang_vm_statistics_reductions", "erlang_vm_process_limit"} <= names
     assert f'beam_up{{erlang_node="{beam.name}"}} 1.0' in scrape
@@ -115,19 +122,17 @@ async def test_a_scrape_has_the_vital_signs(beam: Beam) -> None:
     assert "beamwarden_internal_errors_total 0.0" in scrape
 
 
-async def test_health_follows_the_supervisors_in_the_playbook_s_words(own_beam: Beam) -> None:
-    session = await join(own_beam)
-    async with serving(*watching(own_beam)) as service:
-        await service.is_up()
-        assert (await service.get("/health")).json()["status"] == "ok"
-        root, child = Atom("tai_autonomics_sup"), Atom("governance_sup")
-        assert await ask(session, "supervisor:terminate_child", root, child) == Atom("ok")
-        answer = await service.get("/health")
-        assert answer.status_code == 503
-        assert answer.json()["status"] == "unavailable"
-        assert answer.json()["reason"] == "supervisor governance_sup not running"
-        await ask(session, "supervisor:restart_child", root, child)
-        assert (await service.get("/health")).status_code == 200
+async def test_health_follows_the_supervisors_in_the_playbook_s_words(beam: Beam, shared: Service) -> None:
+    session = await join(beam)
+    assert (await shared.get("/health")).json()["status"] == "ok"
+    root, child = Atom("tai_autonomics_sup"), Atom("governance_sup")
+    assert await ask(session, "supervisor:terminate_child", root, child) == Atom("ok")
+    answer = await shared.get("/health")
+    await ask(session, "supervisor:restart_child", root, child)
+    assert answer.status_code == 503
+    assert answer.json()["status"] == "unavailable"
+    assert answer.json()["reason"] == "supervisor governance_sup not running"
+    assert (await shared.get("/health")).status_code == 200
     session.close()
 
 
@@ -189,10 +194,9 @@ async def test_the_log_has_a_line_per_change_and_none_per_scrape(own_beam: Beam)
     assert len(set(creations)) == 2
 
 
-async def test_vital_signs_are_logged_at_each_interval(beam: Beam) -> None:
-    async with serving(*watching(beam), "--vitals-interval-seconds", "1") as service:
-        await until(lambda: len(service.said("vital signs")) >= 2, "two lines", deadline_seconds=30)
-        line = service.said("vital signs")[-1]
+async def test_vital_signs_are_logged_at_each_interval(beam: Beam, shared: Service) -> None:
+    await until(lambda: len(shared.said("vital signs")) >= 2, "two lines", deadline_seconds=30)
+    line = shared.said("vital signs")[-1]
     assert line["erlang_node"] == beam.name
     assert isinstance(line["memory_total_bytes"], int)
     assert isinstance(line["processes"], int)
@@ -262,26 +266,21 @@ async def test_a_wrong_cookie_is_told_by_health_and_in_the_log(beam: Beam) -> No
         assert await service.up() == [0.0]
 
 
-async def test_the_command_line_asks_the_collector_and_the_node_alike(beam: Beam) -> None:
+async def test_the_command_line_asks_the_collector_and_the_node_alike(beam: Beam, shared: Service) -> None:
     async def run(*arguments: str) -> dict[str, object]:
-        process = await asyncio.create_subprocess_exec(
-            PROGRAM, *arguments, "--json", stdout=asyncio.subprocess.PIPE, cwd="/"
-        )
-        output, _ = await asyncio.wait_for(process.communicate(), 60)
-        assert process.returncode == 0
-        answer = json.loads(output)
+        ran = await run_in_thread(*arguments, "--json")
+        assert ran.status == 0
+        answer = json.loads(ran.output)
         assert isinstance(answer, dict)
         return answer
 
-    async with serving(*watching(beam)) as service:
-        await service.is_up()
-        (line,) = service.said("serving on")
-        url = str(line["message"]).removeprefix("serving on ")
-        direct = ("--node", beam.target, "--cookie-file", str(beam.cookie_file))
-        for command in ("memory", "node"):
-            asked, straight = await run(command, "--url", url), await run(command, *direct)
-            assert asked.keys() == straight.keys()
-            assert asked["node"] == straight["node"]
+    (line,) = shared.said("serving on")
+    url = str(line["message"]).removeprefix("serving on ")
+    direct = ("--node", beam.target, "--cookie-file", str(beam.cookie_file))
+    for command in ("memory", "node"):
+        asked, straight = await run(command, "--url", url), await run(command, *direct)
+        assert asked.keys() == straight.keys()
+        assert asked["node"] == straight["node"]
 
 
 # -------------------------------------------------------------------------------------------------------- the journal

@@ -49,7 +49,7 @@ async def test_it_shows_the_node_and_q_leaves_the_terminal_as_it_was(beam: Beam)
         as_it_was(shown)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, pytest.param(signal.SIGHUP, marks=pytest.mark.slow)])
 async def test_a_signal_leaves_the_terminal_as_it_was(beam: Beam, number: signal.Signals) -> None:
     with terminal("top", *straight(beam)) as shown:
         await asyncio.to_thread(shown.until_it_says, "code_server")
