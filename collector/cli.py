@@ -45,7 +45,12 @@ app = typer.Typer(
 )
 
 
-@app.command()
+def _as_ours(name: str) -> str:
+    """Take an option as all programs of Prometheus have it for ours."""
+    return "web-config-file" if name == "web.config.file" else name
+
+
+@app.command(context_settings={"token_normalize_func": _as_ours})
 @with_settings(
     # Thresholds are of a file, or of the environment: who sets one sets it for good.
     [name for group, names in GROUPS.items() if group not in {"Command line", "Diagnosis"} for name in names],

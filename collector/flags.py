@@ -21,7 +21,6 @@ CONNECTION: Final = tuple(
 )
 
 _EPMD_PORT_HELP: Final = meaning_of("epmd_port") + " (default: ERL_EPMD_PORT, or 4369)"
-_OTHER_SPELLINGS: Final = {"web_config_file": ("--web.config.file",)}  # as all programs of Prometheus have it
 _CONFIG_HELP: Final = "the settings file (default: beamwarden.toml here, if it exists)"
 
 
@@ -85,12 +84,7 @@ def _option(name: str, help_text: str, *, is_repeated: bool, panel: str | None) 
     if Settings.model_fields[name].default is True:
         flag = f"{flag}/--no-{flag.removeprefix('--')}"  # or nobody could turn it off
     option = typer.Option(
-        flag,
-        *_OTHER_SPELLINGS.get(name, ()),
-        help=help_text,
-        metavar=metavar,
-        rich_help_panel=panel,
-        autocompletion=_completion(choices_of(name)),
+        flag, help=help_text, metavar=metavar, rich_help_panel=panel, autocompletion=_completion(choices_of(name))
     )
     annotation = Annotated[Optional[kind], option]  # type: ignore[valid-type]  # noqa: UP045  # a type that is known only now
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

@@ -441,3 +441,13 @@ def test_an_output_that_knows_no_bars_still_shows_the_numbers(run: Run, monkeypa
     plain.flush()
     assert isinstance(plain.buffer, io.BytesIO)
     assert b"processes" in plain.buffer.getvalue()
+
+
+@pytest.mark.parametrize("flag", ["--web-config-file", "--web.config.file"])
+def test_the_web_configuration_is_named_as_ours_or_as_prometheus_has_it(
+    run: Run, cookie_file: Path, tmp_path: Path, flag: str
+) -> None:
+    here = ("--listen", "127.0.0.1:0", "--cookie-file", str(cookie_file))
+    ran = run("serve", "--node", "a@b", *here, flag, str(tmp_path / "none.yml"))
+    assert ran.status == 2
+    assert "none.yml" in ran.errors
