@@ -147,6 +147,16 @@ def test_the_memory_limit_that_we_are_told_is_the_service_s() -> None:
     assert settings_of(ENVIRONMENT).service_memory_limit_bytes == bytes_of(limit)
 
 
+def test_a_wrong_setting_does_not_end_the_instance() -> None:
+    assert settings_of(ENVIRONMENT).stay
+
+
+def test_our_own_ceiling_and_the_journal_fit_into_our_limit() -> None:
+    journal = bytes_of(named(VOLUMES, "journal")["emptyDir"]["sizeLimit"])
+    limit = bytes_of(BEAMWARDEN["resources"]["limits"]["memory"])
+    assert settings_of(ENVIRONMENT).memory_ceiling_bytes + journal < limit
+
+
 def test_secret_files_can_be_read_by_the_image_s_user_who_is_not_root() -> None:
     ours = [volume for volume in VOLUMES if volume["name"] in {"erlang-cookie", "beamwarden-tokens"}]
     assert [volume["secret"]["defaultMode"] for volume in ours] == [0o444, 0o444]

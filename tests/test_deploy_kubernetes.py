@@ -19,6 +19,7 @@ from tests.deployment import (
     PORT,
     USER,
     Camel,
+    bytes_of,
     environment_of,
     image_environment,
     installed,
@@ -160,6 +161,12 @@ def test_what_it_writes_lies_in_memory() -> None:
     assert settings.shell_token_file is not None
     for file in (settings.journal, settings.shell_token_file):
         assert mounted[str(file.parent)]["emptyDir"]["medium"] == "Memory"
+
+
+def test_our_own_ceiling_and_what_lies_in_memory_fit_into_our_limit() -> None:
+    settings = settings_of(image_environment() | environment_of(BEAMWARDEN))
+    volumes = sum(bytes_of(volume["emptyDir"]["sizeLimit"]) for volume in POD["volumes"] if "emptyDir" in volume)
+    assert settings.memory_ceiling_bytes + volumes < bytes_of(BEAMWARDEN["resources"]["limits"]["memory"])
 
 
 def test_what_is_probed_and_scraped_is_there() -> None:

@@ -14,7 +14,7 @@ import typer.main
 
 from collector import cli
 from collector.shell_token import IMAGE_FILE
-from tests.deployment import DEPLOY, installed, is_set_for_tai, settings_of
+from tests.deployment import DEPLOY, bytes_of, installed, is_set_for_tai, settings_of
 
 UNIT: Final = DEPLOY / "systemd" / "beamwarden.service"
 PROGRAM: Final = "/opt/beamwarden/bin/beamwarden"
@@ -87,6 +87,11 @@ def test_what_it_writes_lies_where_it_may_write() -> None:
 def test_it_starts_again_however_often_it_ends() -> None:
     assert service("Restart") == ["always"]
     assert ("Unit", "StartLimitIntervalSec", "0") in directives()
+
+
+def test_our_own_ceiling_is_below_the_memory_from_which_on_systemd_slows_us() -> None:
+    (high,), (most,) = service("MemoryHigh"), service("MemoryMax")
+    assert settings_of(environment()).memory_ceiling_bytes < bytes_of(f"{high}i") < bytes_of(f"{most}i")
 
 
 @pytest.mark.parametrize(("name", "value"), HARDENED.items())

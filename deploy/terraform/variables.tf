@@ -120,13 +120,13 @@ variable "beamwarden_cpu" {
 }
 
 variable "beamwarden_memory_mib" {
-  description = "The sidecar's memory limit in MiB, the journal's 32 included."
+  description = "The sidecar's memory limit in MiB: more than memory_ceiling_bytes, 192, and the journal's 32 together."
   type        = number
   default     = 256
 
   validation {
-    condition     = var.beamwarden_memory_mib >= 192 && floor(var.beamwarden_memory_mib) == var.beamwarden_memory_mib
-    error_message = "beamwarden_memory_mib is a whole number of MiB, 192 or more."
+    condition     = var.beamwarden_memory_mib > 224 && floor(var.beamwarden_memory_mib) == var.beamwarden_memory_mib
+    error_message = "beamwarden_memory_mib is a whole number of MiB, more than 224."
   }
 }
 

@@ -142,6 +142,20 @@ def test_the_cookie_s_mode_is_taken_with_one_warning(folder: Path) -> None:
     assert (folder / "log").read_text().count("we cannot change that, so it is taken") == 1
 
 
+def test_a_cookie_that_the_user_s_group_may_read_is_taken_as_kubernetes_gives_it(
+    sidecar: Sidecar, beam: Beam, folder: Path
+) -> None:
+    cookie = folder / "secrets/kubernetes/erlang-cookie"
+    cookie.parent.mkdir()
+    cookie.write_text(beam.cookie)
+    cookie.chmod(0o440)
+    if os.getuid() == 0:
+        os.chown(cookie, 0, USER)
+    cookie.parent.chmod(0o555)
+    ran = sidecar.run("node", "--node", beam.target, "--cookie-file", str(cookie))
+    assert ran.returncode == 0, ran.stderr
+
+
 def test_a_token_of_the_secret_is_known(sidecar: Sidecar) -> None:
     through_a_proxy = {"X-Forwarded-For": "192.0.2.7"}
     answers = [
