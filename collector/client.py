@@ -98,7 +98,6 @@ class Collector:
     http: httpx.Client | None = field(default=None, repr=False)  # one that is kept open; None: a connection for each
     token: str | None = field(default=None, repr=False)
     login: str | None = field(default=None, repr=False)  # user:password, where it has a web configuration
-    local_key: str | None = field(default=None, repr=False)  # what it takes in place of both on this machine
     trust: ssl.SSLContext | None = field(default=None, repr=False)  # whose certificates; None: of public authorities
 
     @property
@@ -235,11 +234,12 @@ class Collector:
                     f"{self.url} is not encrypted, and others could read the {what}: use https, or no {options}"
                 )
         headers = {} if self.id_token is None else {"X-Serverless-Authorization": f"Bearer {self.id_token}"}
-        # One header for three things: a token says most of who we are, and does in place of the others.
-        if self.token is not None or self.login is None:
-            bearer = self.token or (self.local_key if is_here else None)
-            return headers if bearer is None else headers | {"Authorization": f"Bearer {bearer}"}
-        return headers | {"Authorization": f"Basic {b64encode(self.login.encode()).decode('ascii')}"}
+        # One header for both: a token says more of who we are, and does in place of a password.
+        if self.token is not None:
+            return headers | {"Authorization": f"Bearer {self.token}"}
+        if self.login is not None:
+            return headers | {"Authorization": f"Basic {b64encode(self.login.encode()).decode('ascii')}"}
+        return headers
 
 
 def _cause(error: BaseException, kind: type[BaseException]) -> BaseException | None:

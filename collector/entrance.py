@@ -1,7 +1,8 @@
-"""Who is let in at all where a web configuration says so: by a password, a token, or the key of this machine.
+"""Who is let in at all where a web configuration says so: by a password, or a token.
 
 It is the first question of all, as in the exporter toolkit: without an answer nobody learns which routes there are. One
-header has one of the three, so a token of ours stands in for a password; whose it is, the gate finds out.
+header has one of the two, so a token of ours stands in for a password, that of a shell beside us too; whose it is, the
+gate finds out.
 
 ``/livez`` and ``/readyz`` are open: they tell of no node, and a probe that cannot carry a header would end the instance
 that we look after.
@@ -11,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 import time
 from dataclasses import dataclass, field
 from typing import Final
@@ -21,7 +21,7 @@ from starlette.types import Scope
 
 from collector import origins, refusals
 from collector.attempts import Attempts
-from collector.known_web_config import LOCAL_KEY_PREFIX, KnownWebConfig
+from collector.known_web_config import KnownWebConfig
 from collector.passwords import Busy, Passwords
 from collector.permissions import Principal, Role
 from collector.refusals import Refused
@@ -36,7 +36,6 @@ class Shown:
     """What a request shows of who makes it, be it right or not: one of these, or nothing of ours."""
 
     token: str | None = field(default=None, repr=False)
-    local_key: str | None = field(default=None, repr=False)
     login: tuple[str, bytes] | None = field(default=None, repr=False)  # user, password
 
     @classmethod
@@ -52,8 +51,6 @@ class Shown:
         value = value.strip()
         if scheme.lower() == "basic":
             return cls(login=_login(value))
-        if scheme.lower() == "bearer" and value.startswith(LOCAL_KEY_PREFIX):
-            return cls(local_key=value)
         return cls(token=value) if scheme.lower() == "bearer" and value.startswith(PREFIX) else cls()
 
 
@@ -90,8 +87,6 @@ class Entrance:
         shown = Shown.by(Headers(scope=scope))
         if shown.token is not None:
             return Principal(str(Role.ANYONE), Role.ANYONE)
-        if shown.local_key is not None and _is_same(shown.local_key, found.local_key) and origins.is_local(scope):
-            return Principal(str(Role.LOCAL), Role.LOCAL)
         if shown.login is None:
             raise Refused(refusals.password_needed())
         user, password = shown.login
@@ -135,7 +130,3 @@ class Bucket:
             return (1.0 - self._tokens) * self.limit.interval
         self._tokens -= 1.0
         return 0.0
-
-
-def _is_same(shown: str, right: str | None) -> bool:
-    return right is not None and hmac.compare_digest(shown.encode(), right.encode())

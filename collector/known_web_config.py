@@ -7,40 +7,32 @@ must neither open the port nor close it.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import logging
 import math
 import ssl
 import time
-from base64 import urlsafe_b64encode
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from collector.private_files import Stamp, is_closed, read_private_file, stamp_of
+from collector.private_files import Stamp, read_private_file, stamp_of
 from collector.web_config import WebConfig, WebConfigError, parse_web_config
 from collector.web_tls import server_context
 
 LOOK_SECONDS: Final = 1.0  # between two looks at the files
 FILE_SECONDS: Final = 2.0  # a network volume may hang
 SETTLED_NS: Final = 1_000_000_000  # clocks of file systems are coarse: what changed just now may change unseen
-LOCAL_KEY_PREFIX: Final = "bwl_"
 
 _LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class ReadWebConfig:
-    """What was read: the configuration, TLS as it says (None: none), and the key of who may read the file.
-
-    ``local_key`` None: everybody on this machine may read the file, so that having read it proves nothing.
-    """
+    """What was read: the configuration, TLS as it says (None: none), and the files that it was read from."""
 
     config: WebConfig
     context: ssl.SSLContext | None
-    local_key: str | None = field(repr=False)
     files: tuple[Path, ...]
 
     @property
@@ -63,18 +55,8 @@ def read_web_config(path: Path) -> ReadWebConfig:
     return ReadWebConfig(
         config,
         None if tls is None else server_context(tls, path),
-        local_key_of(found[1]) if is_closed(path, found[0], 0o004) else None,
         (path, *(Path(file) for file in (tls and (tls.cert_file, tls.key_file, tls.client_ca_file)) or () if file)),
     )
-
-
-def local_key_of(content: bytes) -> str:
-    """Return what only those can show who may read a file with this content, hashes and all.
-
-    So the command line beside the collector needs no password of its own. Good on this machine alone.
-    """
-    digest = hmac.digest(content, b"beamwarden: asks beside the collector", hashlib.sha256)
-    return LOCAL_KEY_PREFIX + urlsafe_b64encode(digest).decode("ascii").rstrip("=")
 
 
 class KnownWebConfig:

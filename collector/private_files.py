@@ -60,13 +60,9 @@ def read_private_file(
         return None
     except OSError as error:
         raise error_type(f"the {what} {path} cannot be read: {error.strerror}") from None
-    if not is_closed(path, found, closed_modes):
+    # A secret volume is mounted read-only, with modes that nobody can mend.
+    if found.st_mode & closed_modes and os.access(Path(os.path.realpath(path)).parent, os.W_OK):
         raise error_type(f"the {what} {path} is open to others than its owner: chmod 600 {path}")
     if len(content) > MAX_FILE_BYTES:
         raise error_type(f"the {what} {path} is too long")
     return found, content
-
-
-def is_closed(path: Path, found: os.stat_result, closed_modes: int) -> bool:
-    """Whether a file has none of these modes, or is where nobody can mend them, as in a read-only secret volume."""
-    return not found.st_mode & closed_modes or not os.access(Path(os.path.realpath(path)).parent, os.W_OK)

@@ -1,7 +1,7 @@
 """How the command line reaches a collector: at which address, trusting which certificate, and what it shows to come in.
 
-Beside the collector it needs no flag for that. Where the settings name the collector's own web configuration, whoever
-may read that file knows the certificate that has to answer, and has the key of this machine.
+Beside the collector it needs no flag for that: where the settings name the collector's own web configuration, that file
+says which certificate has to answer, and the shell's token lets it in.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import httpx
 
 from agent.tls import load_authorities, load_own
 from collector.client import Collector
-from collector.known_web_config import local_key_of
 from collector.load import load_login, load_token
 from collector.private_files import read_private_file
 from collector.settings import Settings, SettingsError
@@ -27,9 +26,9 @@ _NO_CHECK_TIME: Final = 0x200000  # OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which P
 
 def find_collector(settings: Settings, environ: Mapping[str, str], node_name: str | None = None) -> Collector:
     """Say where the collector is and how to come in: the one of the URL, else that beside us. Raises `SettingError`."""
-    web, local_key = None, None
+    web = None
     if settings.url is None and settings.web_config_file is not None:
-        web, local_key = _read(settings.web_config_file)
+        web = _read(settings.web_config_file)
     has_tls = web is not None and web.tls_server_config is not None
     return Collector(
         settings.url or settings.listen.local_url("https" if has_tls else "http"),
@@ -37,18 +36,16 @@ def find_collector(settings: Settings, environ: Mapping[str, str], node_name: st
         settings.id_token,
         token=load_token(settings, environ),
         login=load_login(settings, environ),
-        local_key=local_key,
         trust=_trust(settings, web),
     )
 
 
-def _read(path: Path) -> tuple[WebConfig, str | None]:
-    """Read the collector's own web configuration, and make the key of this machine of it, if it asks for one."""
+def _read(path: Path) -> WebConfig:
+    """Read the collector's own web configuration."""
     found = read_private_file(path, "web configuration", WebConfigError, 0o002)
     if found is None:
         raise WebConfigError(f"the web configuration {path} cannot be read: No such file or directory")
-    web = parse_web_config(found[1].decode("utf-8", "replace"), path)
-    return web, local_key_of(found[1]) if web.basic_auth_users else None
+    return parse_web_config(found[1].decode("utf-8", "replace"), path)
 
 
 def _trust(settings: Settings, web: WebConfig | None) -> ssl.SSLContext | None:

@@ -107,9 +107,8 @@ def password_needed() -> Refusal:
     """Answer who has shown nothing where every request needs a name and a password."""
     detail = (
         "this collector is asked with a name and a password: give them with --basic-auth-file or in "
-        "BEAMWARDEN_BASIC_AUTH, over HTTP as 'Authorization: Basic …'. A token does as well. Beside the collector the "
-        "command line needs neither, where BEAMWARDEN_WEB_CONFIG_FILE (or beamwarden.toml) names the collector's own "
-        "web configuration and others may not read that file"
+        "BEAMWARDEN_BASIC_AUTH, over HTTP as 'Authorization: Basic …'. A token does as well: that of a shell beside "
+        "the collector, where shell_token_file is set (the image has it), or one of 'beamwarden token create'"
     )
     return Refusal(ProblemError(HTTPStatus.UNAUTHORIZED, "password-needed", detail), _BASIC)
 

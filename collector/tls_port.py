@@ -17,6 +17,7 @@ from http import HTTPStatus
 from typing import Final
 
 from collector.known_web_config import KnownWebConfig
+from collector.liveness import TLS_NEEDED
 from collector.models import Problem
 from collector.web_tls import is_allowed
 
@@ -27,7 +28,7 @@ _LOOKED_AT: Final = 1  # byte: a handshake begins with 0x16, and a request of HT
 
 _LOG: Final = logging.getLogger(__name__)
 _SPEAK_TLS: Final = Problem(
-    type="urn:beamwarden:tls-needed",
+    type=TLS_NEEDED.decode(),
     title=HTTPStatus.BAD_REQUEST.phrase,
     status=HTTPStatus.BAD_REQUEST,
     detail="this port speaks TLS, and was asked without: ask it by https, on the command line with --url https://…",

@@ -40,10 +40,11 @@ error_share_high = 0.02
 - Lists are arrays in the file, and elsewhere separated by commas; `--node` may be repeated.
 - What is on or off is `true` or `false` in the file and in a variable. Its flag takes no value.
 - All mistakes are told at once, each with its place and what should stand there.
-- Neither the cookie nor your token has a place in the file or on the command line. The cookie comes from `cookie_file`,
-  `BEAMWARDEN_COOKIE` or `~/.erlang.cookie`, your token from `token_file` or `BEAMWARDEN_TOKEN`. Files with secrets want
-  `chmod 600`; a read-only mount is taken as it is.
-- A collector reads its settings when it starts, and tokens whenever their file changes.
+- Neither the cookie nor your token or password has a place in the file or on the command line. The cookie comes from
+  `cookie_file`, `BEAMWARDEN_COOKIE` or `~/.erlang.cookie`, your token from `token_file` or `BEAMWARDEN_TOKEN`, and
+  `user:password` from `basic_auth_file` or `BEAMWARDEN_BASIC_AUTH`. Files with secrets want `chmod 600`; a read-only
+  mount is taken as it is.
+- A collector reads its settings when it starts, and tokens and its web configuration whenever their files change.
 """
 
 # What a reader of a group needs to know besides what each of its settings is.
@@ -56,7 +57,8 @@ INTRODUCTIONS: Final[Mapping[str, str]] = MappingProxyType(
         "What is looked at": "The tables' names are those of TAI Erlang Autonomics and of its playbook.",
         "HTTP, and who may what": "From elsewhere than the collector's own machine reading needs a token, and acting "
         "always does: [who may what](../README.md#who-may-what), and [what that is safe against]"
-        "(security.md#who-can-reach-the-http-port).",
+        "(security.md#who-can-reach-the-http-port). `web_config_file` is that of [Prometheus and its exporters]"
+        "(prometheus.md#tls-and-passwords); its flag is also spelled `--web.config.file`.",
         "Beside the service": "A sidecar must not take its instance down: [deploy.md](deploy.md#beside-the-service).",
         "Metrics": "What there is, by which names, and which probes can be left out: [metrics.md](metrics.md).",
         "What it may cost": "Who gets an answer how fresh: [README](../README.md#how-fresh-and-at-what-cost).",
@@ -68,8 +70,8 @@ INTRODUCTIONS: Final[Mapping[str, str]] = MappingProxyType(
         "Log and last hour": "On Cloud Run the log is what survives an instance. `json` has Cloud Logging's fields.",
         "Black box": "What is known of a node when it comes near its end, a few lines in an hour at the most: "
         "[blackbox.md](blackbox.md).",
-        "Command line": "How the commands find a collector, and who they are to it. A token is sent only over https, "
-        "or on this machine.",
+        "Command line": "How the commands find a collector, and who they are to it. A token or a password is sent only "
+        "over https, or on this machine.",
         "Diagnosis": "From which figures on [a diagnosis](diagnosing.md) calls something ill. Who sets one sets it for "
         "good: these have no flags.",
     }

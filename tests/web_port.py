@@ -16,6 +16,7 @@ from collector.app import create_app
 from collector.http_server import Server
 from collector.known_web_config import KnownWebConfig, read_web_config
 from collector.load import load_settings
+from collector.shell_token import shell_token
 from collector.web_headers import WebHeaders
 from tests.certificates import Authority, Certificate
 from tests.collector_fakes import PATIENCE_SECONDS, FakeSession, fleet_of
@@ -71,11 +72,17 @@ def trusting(authority: Authority, own: Certificate | None = None) -> ssl.SSLCon
 
 
 @contextlib.contextmanager
-def serving_with(file: Path, settings: dict[str, object] | None = None) -> Iterator[Port]:
-    """Serve a fleet of fakes on a real port, from a thread, with the web configuration of this file."""
+def serving_with(file: Path, settings: dict[str, object] | None = None, shell: Path | None = None) -> Iterator[Port]:
+    """Serve a fleet of fakes on a real port, from a thread, with the web configuration of this file.
+
+    With ``shell`` it leaves a shell's token there meanwhile.
+    """
     web = KnownWebConfig(file, read_web_config(file))
     app = create_app(fleet_of(FakeSession()), load_settings(settings or {}, {}), web=web)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        if shell is not None:
+            app.state.tokens.of_shell = (stack.enter_context(shell_token(shell)),)
         server = Server(WebHeaders(app, web), web)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -1,4 +1,4 @@
-"""Who is let in where a web configuration has users: by a password, a token, the key of this machine, or not at all."""
+"""Who is let in where a web configuration has users: by a password, a token, or not at all."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from collector import attempts, entrance, known_web_config
 from collector.app import create_app
 from collector.attempts import MAX_REFUSALS
 from collector.entrance import Bucket, Shown
-from collector.known_web_config import KnownWebConfig, local_key_of, read_web_config
+from collector.known_web_config import KnownWebConfig, read_web_config
 from collector.load import load_settings
 from collector.passwords import Busy, Passwords
 from collector.permissions import FOR_MACHINES, PERMISSIONS, Role
 from collector.refusals import Refused
-from collector.tokens import create_token, revoke_token
+from collector.shell_token import read_shell_token, shell_token
+from collector.tokens import Entry, create_token, revoke_token
 from collector.web_config import RateLimit
 from collector.web_headers import WebHeaders
 from tests.collector_fakes import FakeClock, FakeSession, assert_problem, fleet_of
@@ -39,13 +40,15 @@ class Asked:
         self.file = write(folder / "web.yml", USERS)
         self.tokens_file = folder / "tokens"
         self.settings: dict[str, object] = {}
+        self.of_shell: tuple[Entry, ...] = ()
 
     @contextlib.asynccontextmanager
     async def from_(self, asker: str) -> AsyncIterator[httpx.AsyncClient]:
         web = KnownWebConfig(self.file, read_web_config(self.file))
         settings = load_settings({"tokens_file": str(self.tokens_file)} | self.settings, {})
-        app = WebHeaders(create_app(fleet_of(FakeSession()), settings, web=web), web)
-        transport = httpx.ASGITransport(app, client=(asker, 50_000))
+        app = create_app(fleet_of(FakeSession()), settings, web=web)
+        app.state.tokens.of_shell = self.of_shell
+        transport = httpx.ASGITransport(WebHeaders(app, web), client=(asker, 50_000))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:9750") as client:
             yield client
 
@@ -149,6 +152,13 @@ async def test_a_token_does_in_place_of_a_password(asked: Asked, path: str) -> N
     assert_problem(await asked.get(path, headers=bearing(token)), 401, "wrong-token")
 
 
+async def test_the_token_of_a_shell_does_so_too(asked: Asked, tmp_path: Path) -> None:
+    with shell_token(tmp_path / "shell.token") as entry:
+        asked.of_shell = (entry,)
+        token = read_shell_token(tmp_path / "shell.token")
+        assert (await asked.get("/metrics", HERE, headers=bearing(str(token)))).status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/metrics", "/health", "/", READ])
 async def test_a_wrong_token_opens_nothing_even_here(asked: Asked, path: str) -> None:
     assert_problem(await asked.get(path, HERE, headers=bearing("bw_" + "x" * 43)), 401, "wrong-token")
@@ -165,39 +175,6 @@ async def test_with_a_token_an_operator_acts(asked: Asked) -> None:
     async with asked.from_(ELSEWHERE) as client:
         response = await client.post(ACT, json={}, headers=bearing(token))
     assert_problem(response, 422, "invalid-parameter")  # past the gate, and wrong only in what is asked for
-
-
-# -------------------------------------------------------------------------------------------- the key of this machine
-
-
-async def test_who_may_read_the_file_reads_here_without_a_password(asked: Asked) -> None:
-    key = local_key_of(asked.file.read_bytes())
-    assert (await asked.get(READ, HERE, headers=bearing(key))).status_code == 200
-    async with asked.from_(HERE) as client:
-        assert_problem(await client.post(ACT, json={}, headers=bearing(key)), 403, "no-tokens")
-
-
-@pytest.mark.parametrize(
-    ("asker", "proxy"),
-    [(ELSEWHERE, {}), (HERE, {"X-Forwarded-For": "127.0.0.1"})],
-    ids=["elsewhere", "through a proxy"],
-)
-async def test_the_key_of_this_machine_is_good_on_it_alone(asked: Asked, asker: str, proxy: dict[str, str]) -> None:
-    key = local_key_of(asked.file.read_bytes())
-    assert_problem(await asked.get(READ, asker, headers=bearing(key) | proxy), 401, "password-needed")
-
-
-async def test_a_file_that_everybody_may_read_gives_no_key(asked: Asked) -> None:
-    asked.file.chmod(0o644)
-    key = local_key_of(asked.file.read_bytes())
-    assert_problem(await asked.get(READ, HERE, headers=bearing(key)), 401, "password-needed")
-    asked.file.chmod(0o640)
-    assert (await asked.get(READ, HERE, headers=bearing(key))).status_code == 200
-
-
-async def test_another_key_is_none(asked: Asked) -> None:
-    key = local_key_of(asked.file.read_bytes() + b"\n")
-    assert_problem(await asked.get(READ, HERE, headers=bearing(key)), 401, "password-needed")
 
 
 # ---------------------------------------------------------------------------------------------------------- too many
@@ -282,7 +259,6 @@ def test_two_headers_are_refused_as_programs_would_read_different_ones() -> None
     [
         ("Bearer bw_a", Shown(token="bw_a")),
         ("bearer  bw_a ", Shown(token="bw_a")),
-        ("Bearer bwl_a", Shown(local_key="bwl_a")),
         ("Basic YTpiOmM=", Shown(login=("a", b"b:c"))),
         ("BASIC YTo=", Shown(login=("a", b""))),
         ("Basic Og==", Shown(login=("", b""))),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from collector import known_web_config
-from collector.known_web_config import KnownWebConfig, local_key_of, read_web_config
+from collector.known_web_config import KnownWebConfig, read_web_config
 from collector.web_config import WebConfigError
 from tests.certificates import Authority
 from tests.web_port import USERS, with_tls, write
@@ -126,10 +126,3 @@ def test_of_certificates_that_cannot_be_used_the_reason_is_told(tmp_path: Path, 
     with pytest.raises(WebConfigError, match=told) as caught:
         read_web_config(file)
     assert str(caught.value).startswith(f"{file}: tls_server_config: ")
-
-
-def test_the_key_of_this_machine_changes_with_every_byte_and_is_in_no_text(file: Path) -> None:
-    found = read_web_config(file)
-    assert found.local_key == local_key_of(file.read_bytes())
-    assert found.local_key != local_key_of(file.read_bytes() + b"#")
-    assert str(found.local_key) not in repr(found)

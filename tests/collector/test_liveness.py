@@ -3,6 +3,7 @@ from __future__ import annotations
 import runpy
 import socket
 import sys
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -11,7 +12,9 @@ from starlette.responses import PlainTextResponse
 from collector.app import create_app
 from collector.liveness import why_not_alive
 from collector.settings import Settings
+from tests.certificates import Authority
 from tests.collector_fakes import NODE, fleet_down, serving_on_a_port
+from tests.web_port import USERS, serving_with, with_tls, write
 
 
 def port_of(url: str) -> str:
@@ -22,6 +25,25 @@ def port_of(url: str) -> str:
 def test_a_collector_whose_node_is_down_is_alive(host: str) -> None:
     with serving_on_a_port(create_app(fleet_down(NODE), Settings())) as url:
         assert why_not_alive({"BEAMWARDEN_LISTEN": f"{host}:{port_of(url)}"}) is None
+
+
+def test_a_port_that_speaks_tls_is_alive_also_where_it_wants_certificates(tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "ours")
+    rules = f"  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: {authority.file}\n"
+    with serving_with(write(tmp_path / "web.yml", with_tls(authority.certificate("127.0.0.1"), rules))) as port:
+        assert why_not_alive({"BEAMWARDEN_LISTEN": f"127.0.0.1:{port.number}"}) is None
+
+
+def test_a_collector_that_asks_for_passwords_is_alive(tmp_path: Path) -> None:
+    with serving_with(write(tmp_path / "web.yml", USERS)) as port:
+        assert why_not_alive({"BEAMWARDEN_LISTEN": f"127.0.0.1:{port.number}"}) is None
+
+
+def test_another_bad_request_is_not_alive() -> None:
+    app = FastAPI()
+    app.add_route("/livez", lambda _request: PlainTextResponse("no", 400))
+    with serving_on_a_port(app) as url:
+        assert why_not_alive({"BEAMWARDEN_LISTEN": f"127.0.0.1:{port_of(url)}"}) == "/livez answers 400"
 
 
 def test_an_answer_of_another_status_is_not_alive() -> None:

@@ -49,28 +49,38 @@ def reads(collector: Collector) -> bool:
 # --------------------------------------------------------------------------------------------------------- beside it
 
 
-def test_beside_it_nothing_more_is_needed_than_its_own_configuration(tmp_path: Path, authority: Authority) -> None:
+def test_beside_it_nothing_more_is_needed_than_its_own_settings(tmp_path: Path, authority: Authority) -> None:
     # For another name than 127.0.0.1, and no longer valid: it is known from its file.
     own = authority.certificate("collector.internal", not_before=LONG_AGO, not_after=LONG_AGO)
-    file = write(tmp_path / "web.yml", with_tls(own) + USERS)
-    with serving_with(file) as port:
-        collector = asks(port, web_config_file=file)
+    file, shell = write(tmp_path / "web.yml", with_tls(own) + USERS), tmp_path / "shell.token"
+    with serving_with(file, shell=shell) as port:
+        collector = asks(port, web_config_file=file, shell_token_file=shell)
         assert collector.url == f"https://127.0.0.1:{port.number}"
         assert reads(collector)
 
 
 def test_the_command_line_itself_does_so(tmp_path: Path, own: Certificate, run: Run) -> None:
-    file = write(tmp_path / "web.yml", with_tls(own) + USERS)
-    with serving_with(file) as port:
-        Path("beamwarden.toml").write_text(f'listen = "127.0.0.1:{port.number}"\nweb_config_file = "{file}"\n')
+    file, shell = write(tmp_path / "web.yml", with_tls(own) + USERS), tmp_path / "shell.token"
+    with serving_with(file, shell=shell) as port:
+        listen = f'listen = "127.0.0.1:{port.number}"\n'
+        Path("beamwarden.toml").write_text(f'{listen}web_config_file = "{file}"\nshell_token_file = "{shell}"\n')
         ran = run("memory")
     assert (ran.status, ran.errors) == (0, "")
 
 
 def test_passwords_without_tls_work_as_well(tmp_path: Path) -> None:
+    file, shell = write(tmp_path / "web.yml", USERS), tmp_path / "shell.token"
+    with serving_with(file, shell=shell) as port:
+        assert reads(asks(port, web_config_file=file, shell_token_file=shell))
+
+
+def test_without_a_shell_s_token_it_says_what_to_do(tmp_path: Path) -> None:
     file = write(tmp_path / "web.yml", USERS)
-    with serving_with(file) as port:
-        assert reads(asks(port, web_config_file=file))
+    with (
+        serving_with(file) as port,
+        pytest.raises(ClientError, match=r"BASIC_AUTH.*shell_token_file is set"),
+    ):
+        asks(port, web_config_file=file).memory()
 
 
 def test_whoever_else_listens_there_is_not_believed(tmp_path: Path, authority: Authority, own: Certificate) -> None:
@@ -80,22 +90,6 @@ def test_whoever_else_listens_there_is_not_believed(tmp_path: Path, authority: A
         collector = asks(port, web_config_file=write(tmp_path / "web.yml", with_tls(own) + USERS))
         with pytest.raises(ClientError, match="is not believed"):
             collector.memory()
-
-
-def test_where_everybody_may_read_the_file_it_says_what_to_do(tmp_path: Path) -> None:
-    file = write(tmp_path / "web.yml", USERS)
-    file.chmod(0o644)
-    with serving_with(file) as port, pytest.raises(ClientError, match="others may not read that file"):
-        asks(port, web_config_file=file).memory()
-
-
-def test_the_key_of_this_machine_is_sent_nowhere_else(tmp_path: Path) -> None:
-    file = write(tmp_path / "web.yml", USERS)
-    settings = load_settings({"listen": "192.0.2.1:9750", "web_config_file": str(file)}, {})
-    collector = find_collector(settings, {})
-    assert collector.local_key is not None
-    assert collector._headers(is_here=collector.is_here) == {}
-    assert collector.local_key not in repr(collector)
 
 
 def test_a_collector_that_wants_certificates_gets_ours(tmp_path: Path, authority: Authority, own: Certificate) -> None:

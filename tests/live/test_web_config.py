@@ -65,10 +65,15 @@ async def test_prometheus_scrapes_over_tls_with_the_password_and_not_with_anothe
 
 async def test_beside_it_the_command_line_needs_no_flag(beam: Beam, authority: Authority, tmp_path: Path) -> None:
     web = configured(tmp_path, authority)
-    async with serving(*watching(beam), "--web-config-file", str(web)) as service:
+    shell = str(tmp_path / "shell.token")
+    async with serving(*watching(beam), "--web-config-file", str(web), "--shell-token-file", shell) as service:
         (line,) = service.said("serving on https://")
         listen = str(line["message"]).removeprefix("serving on https://")
-        environ = {"BEAMWARDEN_WEB_CONFIG_FILE": str(web), "BEAMWARDEN_LISTEN": listen}
+        environ = {
+            "BEAMWARDEN_WEB_CONFIG_FILE": str(web),
+            "BEAMWARDEN_LISTEN": listen,
+            "BEAMWARDEN_SHELL_TOKEN_FILE": shell,
+        }
         command = await asyncio.create_subprocess_exec(
             *(PROGRAM, "memory"),
             cwd=tmp_path,
