@@ -104,7 +104,8 @@ def _read(arguments: Sequence[str]) -> tuple[Settings, Cookie]:
         given = serve_command.make_context("serve", [*arguments]).params
     except TyperException as error:
         raise SettingsError(f"the command line: {error}") from None
-    flags = {name: value for name, value in given.items() if value is not None}
+    # An option that may be repeated and was not given is an empty tuple here: it must not win over its variable.
+    flags = {name: value for name, value in given.items() if value not in (None, ())}
     settings = _settings_of_serve(flags, flags.pop("config", None))
     load_options(settings)
     return settings, load_cookie(settings, os.environ)

@@ -161,6 +161,15 @@ def test_whatever_is_wrong_is_an_error_of_settings_and_ends_nothing(arguments: S
         cli._read(arguments)
 
 
+def test_variables_count_where_the_command_line_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"NODE": "a@b:1,c@d:2", "WATCH_TABLES": "e,f", "COOKIE": "cookie", "LOG_FORMAT": "json"}.items():
+        monkeypatch.setenv(f"BEAMWARDEN_{name}", value)
+    settings, _ = cli._read(["--log-format", "text"])
+    assert [str(target.node) for target in settings.node] == ["a@b", "c@d"]
+    assert settings.watch_tables == ("e", "f")
+    assert settings.log_format == "text"
+
+
 @pytest.mark.parametrize("value", ["true", "1", "perhaps", ""])
 def test_it_stays_when_it_is_told_to_and_when_it_cannot_know(
     value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
