@@ -110,6 +110,10 @@ def _read(arguments: Sequence[str]) -> tuple[Settings, Cookie]:
     flags = {name: value for name, value in given.items() if value is not None}
     settings = _settings_of_serve(flags, flags.pop("config", None))
     load_options(settings)
+    if settings.web_config_file is not None:
+        from collector.known_web_config import read_web_config  # noqa: PLC0415  # YAML and TLS, which others do without
+
+        read_web_config(settings.web_config_file)
     return settings, load_cookie(settings, os.environ)
 
 
