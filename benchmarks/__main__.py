@@ -22,6 +22,7 @@ from benchmarks.machine import load, print_machine
 from benchmarks.pages import measure_pages
 from benchmarks.resident import MAX_RESIDENT_BYTES, TENTHS, measure_resident
 from benchmarks.results import written_to
+from benchmarks.start import AIM_SECONDS, END_SECONDS, measure_start
 from benchmarks.sweeps import AIMS, MANY, measure_sweeps, missed_aims
 from erlang_fixtures.beam import otp25, otp28
 
@@ -66,6 +67,7 @@ def main() -> None:
         print_calls(system_erl, arguments.calls, arguments.rounds)
         print_sweeps(system_erl, arguments.sizes, arguments.rounds, arguments.seconds)
         print_memory(system_erl, arguments.sweeps)
+        print_starts(system_erl, arguments.rounds)
         print_pages(arguments.rounds)
         print_codec(arguments.rounds, arguments.milliseconds / 1000)
         print(f"\nLoad average at the end: {load()}")
@@ -124,6 +126,21 @@ def print_memory(system_erl: Path, sweeps: int) -> None:
         peaks = measure_resident(erl, sweeps)
         print_row(f"{release}, the most of it", *(f"{peaks[index] / (1 << 20):.1f}" for index in (0, 4, 9)))
     print(f"Aim: steady, under {MAX_RESIDENT_BYTES >> 20} MiB.")
+    print()
+
+
+def print_starts(system_erl: Path, rounds: int) -> None:
+    print_row("beamwarden serve", "seconds", "of CPU", "MiB then", "s to its end")
+    for release, erl in releases(system_erl):
+        start = measure_start(erl, rounds)
+        print_row(
+            f"{release}, to the first good scrape",
+            *(f"{value:.2f}" for value in (start.seconds, start.cpu_seconds)),
+            f"{start.resident_bytes / (1 << 20):.1f}",
+            f"{start.end_seconds:.2f}",
+        )
+    aims = f"{AIM_SECONDS:g} s, {MAX_RESIDENT_BYTES >> 20} MiB, {END_SECONDS:g} s to its end"
+    print(f"Aims: under {aims}, on a machine with nothing else to do.")
     print()
 
 

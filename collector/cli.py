@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -62,6 +63,7 @@ def serve(flags: dict[str, object], config: Path | None) -> None:
     """Join the nodes and serve what they answer, until told to end."""
     settings = _settings_of_serve(flags, config)
     set_up_logging(settings.log_format)
+    gc.disable()  # what is loaded now is no garbage; whoever serves begins to collect
     # Only here: the web framework would cost every other command a quarter of a second.
     from collector.serve import serve as run_collector  # noqa: PLC0415
 
@@ -84,6 +86,7 @@ def _stay_if_wanted(arguments: Sequence[str]) -> None:
     if arguments[:1] != ["serve"] or "help" in seen or not glance("stay", flags, os.environ, config, default=True):
         return
     set_up_logging(glance("log_format", flags, os.environ, config, default="auto"))
+    gc.disable()  # as above
     from collector.staying import stay  # noqa: PLC0415  # as above
 
     stay(partial(_read, arguments[1:]), glance("listen", flags, os.environ, config, DEFAULT_ADDRESS), os.environ)
@@ -108,6 +111,10 @@ def _read(arguments: Sequence[str]) -> tuple[Settings, Cookie]:
     flags = {name: value for name, value in given.items() if value not in (None, ())}
     settings = _settings_of_serve(flags, flags.pop("config", None))
     load_options(settings)
+    if settings.web_config_file is not None:
+        from collector.known_web_config import read_web_config  # noqa: PLC0415  # YAML and TLS, which others do without
+
+        read_web_config(settings.web_config_file)
     return settings, load_cookie(settings, os.environ)
 
 

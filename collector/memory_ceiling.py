@@ -43,6 +43,12 @@ def give_back() -> None:
         trim(0)
 
 
+def begin_to_collect() -> None:
+    """Collect garbage from now on, but leave out what is loaded by now, which is most of it and stays."""
+    gc.freeze()
+    gc.enable()
+
+
 class MemoryCeiling:
     """Keeps us below ``ceiling_bytes`` by calling ``shed``. Elsewhere than on Linux nothing is known, nor done."""
 

@@ -26,6 +26,7 @@ from collector.instance import Instance
 from collector.journal import Journal
 from collector.known_web_config import KnownWebConfig, read_web_config
 from collector.load import journal_path, load_options
+from collector.memory_ceiling import begin_to_collect
 from collector.recording import Trends, record_trends
 from collector.restarts.reconciling import reconcile
 from collector.scraping import questions_of
@@ -110,6 +111,7 @@ async def serve_on(listener: socket.socket, settings: Settings, cookie: Cookie, 
         stack.enter_context(_in_background("memory ceiling", app.state.ceiling.watch()))
         with contextlib.suppress(TokensError):  # the log has it now, and not only when somebody needs them
             await app.state.tokens.entries()
+        begin_to_collect()
         serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
         scheme = "https" if server.has_tls else "http"
         _LOG.info("serving on %s://%s", scheme, address, extra={"nodes": [*fleet.nodes], "pid": os.getpid()})

@@ -23,6 +23,7 @@ from agent.errors import SettingError
 from agent.handshake import Cookie
 from collector import logs
 from collector.http_server import Complaints, Server, listen, on_stop_signals
+from collector.memory_ceiling import begin_to_collect
 from collector.serve import serve_on
 from collector.settings import Address, Settings, SettingsError
 from collector.waiting import Trouble, Waiting
@@ -88,6 +89,7 @@ class _Stayer:
 
     async def _wait(self, trouble: Trouble) -> bool:
         """Say what is wrong until that may be over: False, or True when a signal has ended us."""
+        begin_to_collect()
         stopped = on_stop_signals()
         asyncio.get_running_loop().set_exception_handler(Complaints())
         pause_seconds = AFTER_A_BUG_SECONDS if trouble.is_bug else LOOK_AGAIN_SECONDS

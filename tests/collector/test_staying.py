@@ -154,6 +154,7 @@ def test_an_address_that_is_taken_is_had_once_it_is_free_and_a_signal_ends_it_be
         ["--node", "a@b", "--cookie-file", "/no/such/cookie"],
         ["--node", "a@b", "--tls-ca-file", "/no/such/ca"],
         ["--node", "a@b", "--config", "/no/such/settings"],
+        ["--node", "a@b", "--web-config-file", "/no/such/web/configuration"],
     ],
 )
 def test_whatever_is_wrong_is_an_error_of_settings_and_ends_nothing(arguments: Sequence[str]) -> None:
