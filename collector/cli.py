@@ -27,6 +27,7 @@ from collector import (
 )
 from collector.client import ClientError
 from collector.flags import with_settings
+from collector.known_web_config import read_web_config
 from collector.load import describe, glance, load_cookie, load_options, load_settings
 from collector.logs import set_up_logging
 from collector.render.parts import printable
@@ -107,6 +108,8 @@ def _read(arguments: Sequence[str]) -> tuple[Settings, Cookie]:
     flags = {name: value for name, value in given.items() if value is not None}
     settings = _settings_of_serve(flags, flags.pop("config", None))
     load_options(settings)
+    if settings.web_config_file is not None:
+        read_web_config(settings.web_config_file)
     return settings, load_cookie(settings, os.environ)
 
 
