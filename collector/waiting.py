@@ -26,6 +26,7 @@ from collector.metrics.page import bugs_survived
 from collector.problems import ProblemError
 from collector.scrape_settings import ScrapeSettings
 from collector.settings import SettingsError
+from collector.web_config import WebConfigError
 
 MAX_REASON_LETTERS: Final = 4000
 
@@ -53,6 +54,8 @@ class Trouble:
                 wrong = ("the cookie",)
             case TlsSettingError():
                 wrong = ("the certificates in [tls]",)
+            case WebConfigError():
+                wrong = ("web_config_file",)
             case _:
                 wrong = ()
         which = f" ({', '.join(wrong)})" if wrong else ""

@@ -119,6 +119,20 @@ def test_a_cookie_that_comes_late_is_taken_without_a_restart(tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("environ")
+def test_a_web_configuration_is_waited_for_until_it_is_right(tmp_path: Path) -> None:
+    cookie_file, web = tmp_path / "cookie", tmp_path / "web.yml"
+    cookie_file.touch(0o600)
+    cookie_file.write_text("a-cookie-that-no-test-reads")
+    web.write_text("tls_server_config: {min_version: TLS9}")
+    arguments = ("--node", "nobody@127.0.0.1:1", "--cookie-file", str(cookie_file), "--web.config.file", str(web))
+    with staying(tmp_path, *arguments) as stayer:
+        stayer.until_health_says("'TLS9' is no version of TLS")
+        web.write_text("http_server_config: {http2: false}")
+        stayer.until_health_says("nothing listens there")
+        assert stayer.end() == 0
+
+
+@pytest.mark.usefixtures("environ")
 def test_a_bug_at_the_start_is_logged_and_counted_and_survived(tmp_path: Path) -> None:
     cookie_file = tmp_path / "cookie"
     cookie_file.touch(0o600)

@@ -8,6 +8,7 @@ from agent.errors import CookieError, SettingError, TlsSettingError
 from collector.permissions import PERMISSIONS
 from collector.settings import SettingsError
 from collector.waiting import Trouble, Waiting
+from collector.web_config import WebConfigError
 
 REASON = "BEAMWARDEN_NODE (environment): 's3cret' is no node name"
 TROUBLE = Trouble.of(SettingsError(REASON, ["node"]))
@@ -68,6 +69,7 @@ async def test_everybody_is_told_which_setting_is_wrong() -> None:
     [
         (CookieError("the cookie file /run/s3cret is gone"), " (the cookie)"),
         (TlsSettingError("the CA file /run/s3cret is none"), " (the certificates in [tls])"),
+        (WebConfigError("/run/s3cret, line 1: the whole: it is no table of keys"), " (web_config_file)"),
         (SettingsError("the command line: s3cret"), ""),
         (SettingError("s3cret"), ""),
     ],
