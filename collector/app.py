@@ -9,26 +9,32 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from collector import api, audit_api, cleaning_api, diagnosis_api, diagnostics, endpoints, problems, restarts_api
-from collector.attempts import Attempts
-from collector.bounding import Bounding
+from collector.access.attempts import Attempts
+from collector.access.entrance import Entrance
+from collector.access.gate import Gate
+from collector.access.known_tokens import KnownTokens
+from collector.access.refused_requests import note_refusal
 from collector.cleaning.runner import Cleaning
 from collector.cloud import Cloud
 from collector.diagnosis.diagnosing import Diagnoser, numbers_of
-from collector.entrance import Entrance
 from collector.fleet import Fleet
-from collector.gate import Gate
-from collector.journal import Journal
-from collector.known_tokens import KnownTokens
-from collector.known_web_config import KnownWebConfig
+from collector.journal.journal import Journal
 from collector.load import tokens_file
 from collector.memory_ceiling import MemoryCeiling, give_back
 from collector.metrics.labelled import NodeSeries
 from collector.models import Problem
+from collector.port import problems
+from collector.port.bounding import Bounding
+from collector.port.known_web_config import KnownWebConfig
 from collector.recording import Trends
-from collector.refused_requests import note_refusal
 from collector.restarts.rules import rules_of
 from collector.restarts.runner import Restarts
+from collector.routes import audit as audit_api
+from collector.routes import cleaning as cleaning_api
+from collector.routes import diagnosis as diagnosis_api
+from collector.routes import diagnostics, endpoints
+from collector.routes import nodes as api
+from collector.routes import restarts as restarts_api
 from collector.settings import Settings
 from collector.version import VERSION
 

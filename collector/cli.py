@@ -16,18 +16,16 @@ from typer.exceptions import TyperException
 
 from agent.errors import SettingError
 from agent.handshake import Cookie
-from collector import (
-    audit_commands,
-    autopsy_commands,
-    cleaning_commands,
-    commands,
-    completion_commands,
-    diagnose_commands,
-    restart_commands,
-    token_commands,
-)
-from collector.client import ClientError
-from collector.flags import with_settings
+from collector.command_line import audit as audit_commands
+from collector.command_line import autopsy as autopsy_commands
+from collector.command_line import cleaning as cleaning_commands
+from collector.command_line import completion as completion_commands
+from collector.command_line import diagnose as diagnose_commands
+from collector.command_line import looking as commands
+from collector.command_line import restart as restart_commands
+from collector.command_line import token as token_commands
+from collector.command_line.client import ClientError
+from collector.command_line.flags import with_settings
 from collector.load import describe, glance, load_cookie, load_options, load_settings
 from collector.logs import set_up_logging
 from collector.render.parts import printable
@@ -39,7 +37,7 @@ app = typer.Typer(
     name="beamwarden",
     help="Ask Erlang nodes what is wrong with them, without harming them.",
     no_args_is_help=True,
-    add_completion=False,  # collector.completion_commands says why
+    add_completion=False,  # collector.command_line.completion says why
     pretty_exceptions_enable=False,
     epilog="Settings are also variables, BEAMWARDEN_LISTEN for --listen, and lines of beamwarden.toml. A command ends "
     "with 0, with 1 when there is no answer or the node is down, and with 2 when a setting or an option is wrong.",
@@ -112,7 +110,7 @@ def _read(arguments: Sequence[str]) -> tuple[Settings, Cookie]:
     settings = _settings_of_serve(flags, flags.pop("config", None))
     load_options(settings)
     if settings.web_config_file is not None:
-        from collector.known_web_config import read_web_config  # noqa: PLC0415  # YAML and TLS, which others do without
+        from collector.port.known_web_config import read_web_config  # noqa: PLC0415  # YAML and TLS, which others do without
 
         read_web_config(settings.web_config_file)
     return settings, load_cookie(settings, os.environ)

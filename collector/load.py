@@ -22,10 +22,10 @@ from agent.errors import CookieError
 from agent.handshake import Cookie
 from agent.limits import Limits
 from agent.session import Options
-from collector.private_files import read_private_file
+from collector.access.private_files import read_private_file
+from collector.access.shell_token import read_shell_token
+from collector.access.tokens import default_tokens_file, parse_token, read_token_file
 from collector.settings import Settings, SettingsError
-from collector.shell_token import read_shell_token
-from collector.tokens import default_tokens_file, parse_token, read_token_file
 
 PREFIX: Final = "BEAMWARDEN_"
 COOKIE_VARIABLE: Final = "BEAMWARDEN_COOKIE"

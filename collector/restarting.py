@@ -17,10 +17,10 @@ from pydantic import ValidationError
 from agent import preflight
 from agent.errors import AgentError
 from agent.session import Session, connect
-from collector.client import ClientError, Collector, Direct, NotHeard, ProblemAnswer
-from collector.journal import Journal
-from collector.journal_log import print_entry
-from collector.journal_schema import JournalError
+from collector.command_line.client import ClientError, Collector, Direct, NotHeard, ProblemAnswer
+from collector.journal.journal import Journal
+from collector.journal.log import print_entry
+from collector.journal.schema import JournalError
 from collector.load import journal_path
 from collector.restarts.book import JournalUnwritable
 from collector.restarts.models import (

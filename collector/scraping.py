@@ -8,7 +8,7 @@ from typing import Final
 
 from agent.probes import allocators, distribution, microstates, mnesia
 from collector.diagnosis.gathering import ASK_LIMIT
-from collector.problems import ProblemError
+from collector.port.problems import ProblemError
 from collector.question import Question
 from collector.scrape_settings import PROBES
 from collector.settings import Settings

@@ -15,27 +15,27 @@ from agent.handshake import Cookie
 from agent.node import Node
 from agent.probes import vital_signs
 from collector import logs
+from collector.access.shell_token import shell_token
+from collector.access.tokens import TokensError
 from collector.app import create_app
 from collector.blackbox.recording import BlackBox
 from collector.changes import ChangeLog
 from collector.diagnosis.diagnosing import numbers_of
 from collector.fleet import Fleet
 from collector.freshness import Budget
-from collector.http_server import Complaints, Server, listen, on_stop_signals
 from collector.instance import Instance
-from collector.journal import Journal
-from collector.known_web_config import KnownWebConfig, read_web_config
+from collector.journal.journal import Journal
 from collector.load import journal_path, load_options
 from collector.memory_ceiling import begin_to_collect
+from collector.port.http_server import Complaints, Server, listen, on_stop_signals
+from collector.port.known_web_config import KnownWebConfig, read_web_config
+from collector.port.web_headers import WebHeaders
 from collector.recording import Trends, record_trends
 from collector.restarts.reconciling import reconcile
 from collector.scraping import questions_of
 from collector.settings import Address, Settings
-from collector.shell_token import shell_token
-from collector.tokens import TokensError
 from collector.vitals import log_vital_signs
 from collector.watched import WatchedNode
-from collector.web_headers import WebHeaders
 
 _LOG: Final = logging.getLogger(__name__)
 

@@ -22,8 +22,8 @@ from typing import Final, TypeAlias
 from agent.errors import SettingError
 from agent.handshake import Cookie
 from collector import logs
-from collector.http_server import Complaints, Server, listen, on_stop_signals
 from collector.memory_ceiling import begin_to_collect
+from collector.port.http_server import Complaints, Server, listen, on_stop_signals
 from collector.serve import serve_on
 from collector.settings import Address, Settings, SettingsError
 from collector.waiting import Trouble, Waiting

@@ -17,16 +17,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from agent.errors import CookieError, SettingError, TlsSettingError
-from collector import origins, problems
+from collector.access import origins
 from collector.metrics.connections import build_info
 from collector.metrics.exposition import write_page
 from collector.metrics.legacy import Naming
 from collector.metrics.own import settings_valid
 from collector.metrics.page import bugs_survived
-from collector.problems import ProblemError
+from collector.port import problems
+from collector.port.problems import ProblemError
+from collector.port.web_config import WebConfigError
 from collector.scrape_settings import ScrapeSettings
 from collector.settings import SettingsError
-from collector.web_config import WebConfigError
 
 MAX_REASON_LETTERS: Final = 4000
 

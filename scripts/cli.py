@@ -16,9 +16,9 @@ import typer.main
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from collector import cli
-from collector.consent import Exit
-from collector.diagnose_commands import FIRST_STATUS
-from collector.flags import CONNECTION
+from collector.command_line.consent import Exit
+from collector.command_line.diagnose import FIRST_STATUS
+from collector.command_line.flags import CONNECTION
 from collector.setting_words import GROUPS
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "cli.md"

@@ -18,8 +18,8 @@ from pydantic import AliasGenerator, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from agent.probes.governors import DEFAULT_SUPERVISORS
-from collector import endpoints
 from collector.load import load_settings
+from collector.routes import endpoints
 from collector.settings import DEFAULT_ADDRESS, Settings
 
 ROOT: Final = Path(__file__).parent.parent

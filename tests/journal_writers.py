@@ -14,9 +14,9 @@ ROOT: Final = Path(__file__).parent.parent
 WRITER: Final = """
 import sys
 from pathlib import Path
-from collector.journal_chain import Kind
-from collector.journal_file import JournalFile
-from collector.journal_schema import JournalError
+from collector.journal.chain import Kind
+from collector.journal.file import JournalFile
+from collector.journal.schema import JournalError
 path, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 try:
     with JournalFile(path) as journal:
@@ -32,8 +32,8 @@ except JournalError as error:
 CONTENDER: Final = """
 import sys
 from pathlib import Path
-from collector.journal_chain import Kind
-from collector.journal_file import JournalFile
+from collector.journal.chain import Kind
+from collector.journal.file import JournalFile
 class Second(Exception): pass
 def refuse_a_second(reader):
     if reader.entries(limit=1):

@@ -13,7 +13,7 @@ import pytest
 import typer.main
 
 from collector import cli
-from collector.shell_token import IMAGE_FILE
+from collector.access.shell_token import IMAGE_FILE
 from tests.deployment import DEPLOY, bytes_of, installed, is_set_for_tai, settings_of
 
 UNIT: Final = DEPLOY / "systemd" / "beamwarden.service"

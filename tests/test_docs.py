@@ -12,7 +12,10 @@ from fastapi.routing import APIRoute
 
 import scripts.cli
 import scripts.settings
-from collector import api, audit_api, diagnostics, endpoints, restarts_api
+from collector.routes import audit as audit_api
+from collector.routes import diagnostics, endpoints
+from collector.routes import nodes as api
+from collector.routes import restarts as restarts_api
 from collector.settings import Settings
 
 ROOT = Path(__file__).parent.parent

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Final, TypeVar, cast
 
 from agent.node import Up
-from collector.client import ClientError
+from collector.command_line.client import ClientError
 from collector.models import Answer, MemoryAnswer, NodeAnswer, NodeReference, ProbeAnswer, SystemAnswer
 from collector.top import schedule
 from collector.top.schedule import Latest

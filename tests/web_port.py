@@ -12,12 +12,12 @@ from pathlib import Path
 
 import httpx
 
+from collector.access.shell_token import shell_token
 from collector.app import create_app
-from collector.http_server import Server
-from collector.known_web_config import KnownWebConfig, read_web_config
 from collector.load import load_settings
-from collector.shell_token import shell_token
-from collector.web_headers import WebHeaders
+from collector.port.http_server import Server
+from collector.port.known_web_config import KnownWebConfig, read_web_config
+from collector.port.web_headers import WebHeaders
 from tests.certificates import Authority, Certificate
 from tests.collector_fakes import PATIENCE_SECONDS, FakeSession, fleet_of
 

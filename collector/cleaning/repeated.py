@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from collector.cleaning.models import CleaningAnswer, CleaningRequest, CleaningState
-from collector.journal_chain import Entry, Kind
+from collector.journal.chain import Entry, Kind
 from collector.models import NodeReference
 
 _CLOSING = (Kind.OUTCOME, Kind.RECONCILED)

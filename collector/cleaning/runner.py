@@ -30,10 +30,10 @@ from collector.cleaning.models import (
     ProcessCleaned,
 )
 from collector.cleaning.repeated import answer_again, digest_of
-from collector.journal import Journal
-from collector.journal_chain import Entry, Json, Kind
-from collector.journal_file import Reader
-from collector.journal_schema import JournalError
+from collector.journal.chain import Entry, Json, Kind
+from collector.journal.file import Reader
+from collector.journal.journal import Journal
+from collector.journal.schema import JournalError
 from collector.models import NodeReference
 from collector.restarts.account import with_key
 from collector.restarts.book import OPEN_DAYS, REMEMBERED_HOURS, AskedBefore, JournalUnwritable

@@ -8,8 +8,8 @@ from typing import Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from collector.audit import AuditAnswer, AuditEntry, ChainAnswer
-from collector.journal_chain import Kind
+from collector.journal.audit import AuditAnswer, AuditEntry, ChainAnswer
+from collector.journal.chain import Kind
 from collector.render.parts import cell, counted, listing
 
 # By which names an entry may say what was acted on.

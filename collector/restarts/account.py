@@ -10,7 +10,7 @@ from typing import Final
 from agent.actions.plan import Past
 from agent.actions.restart import Done
 from agent.restarting import RestartFacts
-from collector.journal_chain import Entry, Json, Kind
+from collector.journal.chain import Entry, Json, Kind
 from collector.restarts.models import GuardRefusal, RestartAnswer, RestartState, Verdict
 from collector.restarts.text import describe
 

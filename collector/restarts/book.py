@@ -10,10 +10,10 @@ from typing import Final
 
 from agent.actions.guards import Refusal
 from agent.actions.plan import Policy, too_soon
-from collector.journal import Journal
-from collector.journal_chain import Entry, Json, Kind
-from collector.journal_file import Reader
-from collector.journal_schema import JournalError
+from collector.journal.chain import Entry, Json, Kind
+from collector.journal.file import Reader
+from collector.journal.journal import Journal
+from collector.journal.schema import JournalError
 from collector.restarts import account
 from collector.restarts.models import RestartAnswer, RestartRequest, RestartsAnswer
 from collector.restarts.planning import Planned

@@ -14,7 +14,7 @@ from agent.errors import AgentError
 from agent.restarting import NoFacts, RestartFacts
 from agent.supervision import ChildState
 from agent.terms import TRUE, Pid, Term
-from collector.journal_chain import Entry
+from collector.journal.chain import Entry
 from collector.restarts.account import LeftWatch
 from collector.restarts.models import RestartState
 from collector.restarts.planning import LOOK_SECONDS, Connection, NotThere, SeveralMeant, look

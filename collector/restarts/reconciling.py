@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final, Protocol
 
 from agent.errors import AgentError
-from collector.journal_schema import JournalError
+from collector.journal.schema import JournalError
 
 LOOK_AGAIN_SECONDS: Final = 1.0  # for one that is running still, or a node that is not connected
 LOOK_FOR_MORE_SECONDS: Final = 60.0  # a command line may have left one meanwhile

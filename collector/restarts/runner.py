@@ -19,9 +19,9 @@ from agent.actions.restart import DEFAULT_RETRIES, PAUSE_MILLISECONDS, Changed, 
 from agent.errors import AgentError
 from agent.restarting import RestartFacts
 from collector.diagnosis.service import health_of
-from collector.journal import Journal
-from collector.journal_chain import Entry, Json, Kind
-from collector.journal_schema import JournalError
+from collector.journal.chain import Entry, Json, Kind
+from collector.journal.journal import Journal
+from collector.journal.schema import JournalError
 from collector.models import NodeReference
 from collector.restarts import account, finding_out, planning
 from collector.restarts.book import (

@@ -21,8 +21,8 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from collector.client import ClientError, Collector, Direct
-from collector.keeping import KeptSource, keep_open
+from collector.command_line.client import ClientError, Collector, Direct
+from collector.command_line.keeping import KeptSource, keep_open
 from collector.top.asking import Asking
 from collector.top.schedule import DEFAULT_REFRESH_SECONDS, due
 from collector.top.screen import Screen

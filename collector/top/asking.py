@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from collector.client import AskAgain, ClientError
-from collector.keeping import KeptSource
+from collector.command_line.client import AskAgain, ClientError
+from collector.command_line.keeping import KeptSource
 from collector.models import Answer
 from collector.top.schedule import Latest, Wish
 

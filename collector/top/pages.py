@@ -9,8 +9,8 @@ from typing import Any, Final, Generic
 from rich.console import RenderableType
 from rich.text import Text
 
+from collector.command_line.keeping import KeptSource
 from collector.freshness import Asker
-from collector.keeping import KeptSource
 from collector.models import ProbeAnswer
 from collector.render.parts import cell
 from collector.views import AnswerT, QueryT, View

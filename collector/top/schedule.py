@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from collector.command_line.keeping import KeptSource
 from collector.freshness import PERSON_MAX_AGE_SECONDS, Asker
-from collector.keeping import KeptSource
 from collector.models import Answer, NodeAnswer, ProbeAnswer
 from collector.top.pages import Look, Subject
 from collector.top.panes import applications, supervisors

@@ -1,7 +1,8 @@
 """What a person can look at, one subject per file: how it is asked for, which question answers it, what the answer has.
 
 A `View` is all that the REST API, the command line and `top` know of a subject. To add one: copy ``processes.py``, give
-it a route in `collector.diagnostics`, a drawing in `collector.render` and a command in `collector.commands`.
+it a route in `collector.routes.diagnostics`, a drawing in `collector.render` and a command in
+`collector.command_line.looking`.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ import httpx
 import pytest
 from fastapi.routing import iter_route_contexts
 
+from collector.access.permissions import PERMISSIONS
 from collector.app import create_app
 from collector.load import load_settings
-from collector.permissions import PERMISSIONS
 from collector.settings import Settings
 from tests.collector_fakes import NODE, FakeSession, assert_problem, fleet_down, fleet_of, serving, serving_on_a_port
 

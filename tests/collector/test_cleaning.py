@@ -18,9 +18,9 @@ from agent.handshake import Identity
 from agent.terms import Atom, Term
 from collector.cleaning.models import CleaningState, CollectionRequest, DeletionRequest
 from collector.cleaning.runner import Cleaning, CleaningRefused, WrongKey
-from collector.journal import Journal
-from collector.journal_chain import Entry, Kind
-from collector.journal_schema import JournalError
+from collector.journal.chain import Entry, Kind
+from collector.journal.journal import Journal
+from collector.journal.schema import JournalError
 from collector.restarts.book import JournalUnwritable
 from collector.restarts.runner import KeyReused
 from tests.agent.actions.test_table_key import FACTS

@@ -14,16 +14,17 @@ from agent.handshake import Cookie
 from agent.names import Target
 from agent.node import Up
 from agent.session import Options
-from collector import cli, reaching, showing
+from collector import cli
+from collector.access.permissions import Role
+from collector.access.tokens import create_token
 from collector.app import create_app
-from collector.client import ClientError
+from collector.command_line import reaching, showing
+from collector.command_line.client import ClientError
 from collector.diagnosis_settings import DiagnosisSettings
 from collector.load import load_settings
 from collector.models import MemoryAnswer, NodeAnswer
-from collector.permissions import Role
 from collector.setting_words import REACHING
 from collector.settings import Address, Settings
-from collector.tokens import create_token
 from collector.version import VERSION
 from tests.collector_fakes import (
     MEMORY,

@@ -17,9 +17,9 @@ from agent.names import Target
 from agent.preflight import Preflight
 from agent.session import Options
 from agent.terms import FALSE, TRUE, Atom, Term
-from collector import client
 from collector.app import create_app
-from collector.client import AskAgain, ClientError, Collector, Direct
+from collector.command_line import client
+from collector.command_line.client import AskAgain, ClientError, Collector, Direct
 from collector.question import EVALUATION_SECONDS
 from collector.settings import Settings
 from collector.views.processes import (

@@ -12,8 +12,8 @@ from typing import Final
 
 import pytest
 
-from collector.journal_chain import Kind
-from collector.journal_file import JournalFile
+from collector.journal.chain import Kind
+from collector.journal.file import JournalFile
 from tests.collector_fakes import PATIENCE_SECONDS
 from tests.journal_writers import CONTENDER, start
 
@@ -148,7 +148,7 @@ def test_a_disk_that_may_only_be_read_is_told(tmp_path: Path) -> None:
 READER: Final = """
 import sys
 from pathlib import Path
-from collector.journal_file import JournalFile
+from collector.journal.file import JournalFile
 with JournalFile(Path(sys.argv[1]), is_read_only=True) as journal:
     print(journal.reader.verify())
 """

@@ -17,7 +17,7 @@ from agent.names import Target
 from agent.node import Node
 from agent.session import Options
 from agent.tls import Tls
-from collector.client import Direct
+from collector.command_line.client import Direct
 from collector.load import (
     describe,
     flag_of,

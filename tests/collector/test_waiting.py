@@ -5,10 +5,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent.errors import CookieError, SettingError, TlsSettingError
-from collector.permissions import PERMISSIONS
+from collector.access.permissions import PERMISSIONS
+from collector.port.web_config import WebConfigError
 from collector.settings import SettingsError
 from collector.waiting import Trouble, Waiting
-from collector.web_config import WebConfigError
 
 REASON = "BEAMWARDEN_NODE (environment): 's3cret' is no node name"
 TROUBLE = Trouble.of(SettingsError(REASON, ["node"]))

@@ -11,8 +11,8 @@ from typing import Final
 
 import pytest
 
-from collector.known_web_config import read_web_config
-from collector.web_config import CIPHERS, WebConfigError
+from collector.port.known_web_config import read_web_config
+from collector.port.web_config import CIPHERS, WebConfigError
 from tests.certificates import Authority
 from tests.web_port import HASH
 

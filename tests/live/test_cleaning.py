@@ -13,8 +13,8 @@ from agent.actions.guards import Guard
 from agent.terms import Atom, Term
 from collector.cleaning.models import CleaningState, CollectionRequest, DeletionRequest
 from collector.cleaning.runner import Cleaning, CleaningRefused
-from collector.journal import Journal
-from collector.journal_chain import Kind
+from collector.journal.chain import Kind
+from collector.journal.journal import Journal
 from erlang_fixtures.beam import Beam
 from tests.live.illnesses import ill
 from tests.live.nodes import ask, join, number

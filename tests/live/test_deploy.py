@@ -16,8 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from collector.permissions import Role
-from collector.tokens import create_token
+from collector.access.permissions import Role
+from collector.access.tokens import create_token
 from erlang_fixtures.beam import Beam, free_port
 from tests.deployment import USER, environment_of, image_environment, named, read
 

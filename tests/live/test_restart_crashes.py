@@ -15,11 +15,11 @@ import pytest
 from agent import Node, Session
 from agent import node as node_module
 from agent.actions.plan import Policy
-from collector.journal import Journal
-from collector.permissions import Role
+from collector.access.permissions import Role
+from collector.access.tokens import create_token
+from collector.journal.journal import Journal
 from collector.restarts.models import RestartAnswer, RestartRequest, RestartState
 from collector.restarts.runner import Restarts, Rules
-from collector.tokens import create_token
 from erlang_fixtures.beam import Beam
 from tests.live.nodes import SECONDS, join, until_it_answers, watch_through
 from tests.live.slow_child import (

@@ -19,11 +19,11 @@ from agent import Session
 from agent.actions.plan import Policy
 from agent.actions.restart import holder
 from agent.terms import Atom, Pid
-from collector.journal import Journal
-from collector.permissions import Role
+from collector.access.permissions import Role
+from collector.access.tokens import create_token
+from collector.journal.journal import Journal
 from collector.restarts.models import RestartRequest, RestartState
 from collector.restarts.runner import Refused, Restarts, Rules
-from collector.tokens import create_token
 from erlang_fixtures.beam import Beam
 from tests.command_line import Ran, run_in_thread
 from tests.fakes import pause

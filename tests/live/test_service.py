@@ -17,9 +17,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent.terms import Atom
-from collector.attempts import MAX_REFUSALS
-from collector.permissions import Role
-from collector.tokens import create_token, revoke_token
+from collector.access.attempts import MAX_REFUSALS
+from collector.access.permissions import Role
+from collector.access.tokens import create_token, revoke_token
 from erlang_fixtures.beam import Beam, free_port
 from tests.command_line import run_in_thread
 from tests.fakes import pause, until

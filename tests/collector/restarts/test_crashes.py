@@ -16,8 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from agent.actions.plan import Policy
 from agent.errors import AgentError
 from collector.diagnosis.service_facts import Health
-from collector.journal import Journal
-from collector.journal_chain import Entry, Kind
+from collector.journal.chain import Entry, Kind
+from collector.journal.journal import Journal
 from collector.restarts import account, finding_out, runner
 from collector.restarts.models import RestartAnswer, RestartRequest, RestartState
 from collector.restarts.runner import Refused, Restarts, Rules

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import pytest
 
-from collector.consent import printable_lines
-from collector.journal_chain import FIRST_PREVIOUS, Entry, Kind
+from collector.command_line.consent import printable_lines
+from collector.journal.chain import FIRST_PREVIOUS, Entry, Kind
 from collector.restarts.account import answer_of
 from collector.restarts.models import PlanAnswer
 from tests.collector_fakes import MOMENT, NODE

@@ -17,19 +17,19 @@ from agent import preflight
 from agent.actions.guards import Guard
 from agent.errors import NodeUnreachable
 from collector import restarting
+from collector.access.permissions import Role
+from collector.access.tokens import create_token
 from collector.app import create_app
-from collector.client import ClientError, Collector, NotHeard
+from collector.command_line.client import ClientError, Collector, NotHeard
 from collector.diagnosis.service_facts import Health
 from collector.fleet import Fleet
-from collector.journal import Journal
-from collector.journal_chain import Entry, Kind
-from collector.journal_file import JournalFile
-from collector.permissions import Role
+from collector.journal.chain import Entry, Kind
+from collector.journal.file import JournalFile
+from collector.journal.journal import Journal
 from collector.restarting import LostSight, RemoteOperator, operating_user
 from collector.restarts import finding_out, runner
 from collector.restarts.models import PlanAnswer, RestartAnswer, RestartRequest
 from collector.settings import Settings
-from collector.tokens import create_token
 from erlang_fixtures.beam import free_port
 from tests.collector_fakes import NODE, PATIENCE_SECONDS, FakeNode, serving_on_a_port, watch
 from tests.command_line import Run

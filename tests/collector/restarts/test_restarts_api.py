@@ -21,17 +21,17 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent.actions.guards import Guard
+from collector.access.permissions import Role
+from collector.access.tokens import create_token
 from collector.app import create_app
 from collector.diagnosis.service_facts import Health
 from collector.fleet import Fleet
-from collector.journal import Journal
-from collector.journal_chain import Entry, Kind
-from collector.permissions import Role
+from collector.journal.chain import Entry, Kind
+from collector.journal.journal import Journal
 from collector.restarts import finding_out, runner
 from collector.restarts.models import RefusalProblem, RestartAnswer
-from collector.restarts_api import status_of
+from collector.routes.restarts import status_of
 from collector.settings import Settings
-from collector.tokens import create_token
 from tests.collector.test_journal_disk import own_disks, with_disk
 from tests.collector_fakes import NODE, PATIENCE_SECONDS, FakeNode, assert_problem, watch
 from tests.fakes import pause, until
@@ -494,8 +494,8 @@ async def test_a_journal_that_is_lost_while_we_run_lets_nothing_be_done(
 ON_A_FULL_DISK: Final = """
 import asyncio, sys
 from pathlib import Path
-from collector.journal_chain import Kind
-from collector.journal_schema import JournalError
+from collector.journal.chain import Kind
+from collector.journal.schema import JournalError
 from tests.collector.restarts import test_restarts_api as api
 from tests.restart_node import RestartNode
 

@@ -11,8 +11,8 @@ import pytest
 from agent.actions.guards import Guard
 from agent.actions.plan import Policy
 from collector.diagnosis.service_facts import Health
-from collector.journal import Journal
-from collector.journal_chain import Entry, Json, Kind
+from collector.journal.chain import Entry, Json, Kind
+from collector.journal.journal import Journal
 from collector.restarts import account, finding_out, runner
 from collector.restarts.models import RestartRequest, RestartState
 from collector.restarts.planning import NotThere, Planned

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 import pytest
 from textual.pilot import Pilot
 
-from collector.client import AskAgain, ClientError, Collector
+from collector.command_line.client import AskAgain, ClientError, Collector
 from collector.top.app import Canvas, Top, run
 from tests.collector_fakes import FakeClock
 from tests.top_source import FakeSource

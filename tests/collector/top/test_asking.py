@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from collector.client import AskAgain, ClientError
+from collector.command_line.client import AskAgain, ClientError
+from collector.command_line.keeping import KeptSource
 from collector.freshness import Asker
-from collector.keeping import KeptSource
 from collector.models import Answer
 from collector.top.asking import MAX_KNOWN, Asking
 from collector.top.panes import processes

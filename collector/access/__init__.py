@@ -1,0 +1,1 @@
+"""Who may what: tokens, passwords, and the gate that asks before any route."""
