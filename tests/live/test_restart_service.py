@@ -98,8 +98,8 @@ async def session(beam: Beam) -> AsyncIterator[Session]:
 
 @pytest.fixture
 def own_beam(erl: Path) -> Iterator[Beam]:
-    """A node that the test may stop."""
-    with Beam(erl, applications=["tai_autonomics"]) as beam:
+    """A node that the test may stop. Its one scheduler starts the same processes in the same order each time."""
+    with Beam(erl, applications=["tai_autonomics"], arguments=["+S", "1"]) as beam:
         yield beam
 
 
