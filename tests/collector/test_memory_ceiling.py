@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import resource
+from pathlib import Path
 
 import pytest
 
+from collector import memory_ceiling
 from collector.memory_ceiling import SHED_AGAIN_SECONDS, MemoryCeiling, give_back, resident_bytes
 
 
@@ -20,7 +22,8 @@ class Memory:
         self.used_bytes -= self.shed_bytes
 
 
-def test_what_is_resident_is_told_by_the_system() -> None:
+def test_what_is_resident_is_told_by_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_ceiling, "_STATM", Path("/proc/self/statm"))
     used_bytes = resident_bytes()
     assert used_bytes is not None
     assert 1 << 20 < used_bytes <= resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + (1 << 22)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -9,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
+from collector import memory_ceiling
 from collector.access.permissions import PERMISSIONS
 from collector.app import create_app
 from collector.memory_ceiling import MemoryCeiling
@@ -19,6 +21,11 @@ from tests.collector_fakes import NODE, FakeSession, fleet_of
 from tests.fakes import until
 
 ROOM = MemoryCeiling(1000, lambda: None, lambda: 0)
+
+
+@pytest.fixture(autouse=True)
+def _own_size_is_told(_nothing_of_this_machine: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_ceiling, "_STATM", Path("/proc/self/statm"))
 
 
 class Slow:
