@@ -24,7 +24,7 @@ ROOT: Final = Path(__file__).parents[2]
 REQUIREMENTS: Final = [
     Requirement(line)
     for line in tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["dev"]
-    if line.startswith("atheris")
+    if isinstance(line, str) and line.startswith("atheris")
 ]
 needs_atheris: Final = pytest.mark.skipif(
     not any(requirement.marker is None or requirement.marker.evaluate() for requirement in REQUIREMENTS),
