@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
@@ -12,6 +13,7 @@ from agent.probes import restart_facts
 from agent.probes.restart_facts import Answer
 from agent.restarting import RestartFacts
 from agent.terms import Atom, Map, Pid, Term
+from tests.fakes import pause
 from tests.live.nodes import SECONDS, ask
 
 TREE = "restart_tree"
@@ -98,11 +100,22 @@ async def starts_of(session: Session, child_id: Term) -> int:
 
 
 async def processes(session: Session) -> set[Pid]:
-    """All that are there, and stay: without the workers of this very question."""
-    first, second = [await ask(session, "erlang:processes") for _ in range(2)]
-    assert isinstance(first, list)
-    assert isinstance(second, list)
-    return {pid for pid in first if isinstance(pid, Pid)} & {pid for pid in second if isinstance(pid, Pid)}
+    """All that are there, and stay: without the workers of this very question, and whoever is about to end."""
+    seen = await _all(session)
+    last: set[Pid] | None = None
+    stayed: set[Pid] = set()
+    async with asyncio.timeout(SECONDS):
+        while stayed != last:
+            await pause()
+            before, seen = seen, await _all(session)
+            last, stayed = stayed, before & seen
+    return stayed
+
+
+async def _all(session: Session) -> set[Pid]:
+    found = await ask(session, "erlang:processes")
+    assert isinstance(found, list)
+    return {pid for pid in found if isinstance(pid, Pid)}
 
 
 async def pids_named(session: Session, names: Collection[str]) -> dict[str, Term]:

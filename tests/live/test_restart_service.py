@@ -98,8 +98,8 @@ async def session(beam: Beam) -> AsyncIterator[Session]:
 
 @pytest.fixture
 def own_beam(erl: Path) -> Iterator[Beam]:
-    """A node that the test may stop. Its one scheduler starts the same processes in the same order each time."""
-    with Beam(erl, applications=["tai_autonomics"], arguments=["+S", "1"]) as beam:
+    """A node that the test may stop."""
+    with Beam(erl, applications=["tai_autonomics"]) as beam:
         yield beam
 
 
@@ -217,8 +217,7 @@ async def test_a_plan_of_an_earlier_life_of_the_node_is_not_done(own_beam: Beam,
         assert answer.status_code == 409, answer.text
         now = answer.json()["plan"]
     assert answer.json()["type"] == "urn:beamwarden:plan-changed"
-    # The pids are the same: only the life tells the two apart.
-    assert now["child"]["pid"] == plan["child"]["pid"]
+    # Where the pids repeat, as they mostly do, only the life tells the two apart (tests/agent/actions/test_plan.py).
     assert now["node"]["creation"] != plan["node"]["creation"]
 
 
