@@ -99,6 +99,18 @@ def test_without_any_folder_to_write_to_it_serves_and_says_that_nothing_can_be_d
     assert "shell.token cannot be written: Read-only file system" in log
 
 
+def test_with_settings_that_are_wrong_it_stays_and_says_so(
+    sidecar: Sidecar, environment: dict[str, str], tmp_path: Path
+) -> None:
+    wrong = environment | {"BEAMWARDEN_LISTEN": "127.0.0.1:9753", "BEAMWARDEN_NODE": "no name of a node"}
+    with sidecar.running(tmp_path / "log", wrong) as container:
+        assert "BEAMWARDEN_NODE" in sidecar.fetch("/health", until_status=503, port=9753)
+        sidecar.fetch("/livez", until_status=200, port=9753)
+        told = sidecar.shell(container, "beamwarden", "diagnose", "--url", "http://127.0.0.1:9753")
+        assert "BEAMWARDEN_NODE" in told.stderr
+        assert container.end() == 0
+
+
 def test_told_to_end_it_ends_well(sidecar: Sidecar, environment: dict[str, str], tmp_path: Path) -> None:
     elsewhere = environment | {"BEAMWARDEN_LISTEN": "127.0.0.1:9752"}
     with sidecar.running(tmp_path / "log", elsewhere) as container:
