@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from collector.access.permissions import Role
-from collector.access.tokens import PREFIX, Entry, TokensError, read_token_file
+from collector.access.tokens import PREFIX, SHELL, Entry, TokensError, read_token_file
 
-NAME: Final = "shell"  # who has acted, in the journal
 IMAGE_FILE: Final = Path("/run/beamwarden/shell.token")  # where the image has it: a shell may lack its environment
 
 
@@ -37,10 +36,12 @@ def shell_token(path: Path) -> Iterator[Entry]:
     except OSError as error:
         raise TokensError(f"the shell's token file {path} cannot be written: {error.strerror}") from None
     try:
-        yield Entry(NAME, Role.OPERATOR, datetime.now(UTC), hashlib.sha256(token.encode()).digest())
+        yield Entry(SHELL, Role.OPERATOR, datetime.now(UTC), hashlib.sha256(token.encode()).digest())
     finally:
-        with contextlib.suppress(OSError):
-            path.unlink()
+        # Another collector may have left its own there since, as when one takes the place of another.
+        with contextlib.suppress(OSError, TokensError):
+            if read_token_file(path) == token:
+                path.unlink()
 
 
 def read_shell_token(path: Path | None) -> str | None:

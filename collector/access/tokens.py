@@ -27,13 +27,15 @@ from collector.access.permissions import ROLES_OF_TOKENS, Role
 from collector.access.private_files import Stamp, read_private_file
 
 PREFIX: Final = "bw_"  # so that a token is recognised where it should not be
+SHELL: Final = "shell"  # whoever acts by the token that `collector.access.shell_token` leaves
 LOCK_SECONDS: Final = 5.0
 LOCK_AGAIN_SECONDS: Final = 0.02
 
 _TOKEN: Final = re.compile(r"bw_[A-Za-z0-9_-]{43}")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _LINE: Final = re.compile(r"(?P<name>\S+)\s+(?P<role>\S+)\s+(?P<created_at>\S+)\s+sha256:(?P<digest>[0-9a-f]{64})")
-_NAMES_OF_OTHERS: Final = frozenset(str(role) for role in Role)  # who asks without a token is called so
+# Who asks without a token of the file is called so: by their role, or as a shell beside the collector.
+_NAMES_OF_OTHERS: Final = frozenset({*(str(role) for role in Role), SHELL})
 _MOMENT: Final = "%Y-%m-%dT%H:%M:%SZ"
 _HEAD: Final = "# Tokens of Beamwarden, a line for each: name, role, when it was made, its SHA-256.\n"
 

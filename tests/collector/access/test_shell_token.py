@@ -44,6 +44,18 @@ def test_each_start_makes_another_token(file: Path) -> None:
     assert len({*tokens}) == 2
 
 
+def test_a_collector_that_ends_leaves_what_the_one_in_its_place_has_written(file: Path) -> None:
+    of_the_next = f"bw_{'n' * 43}"
+    with shell_token(file):
+        file.write_text(of_the_next)
+    assert read_shell_token(file) == of_the_next
+
+
+def test_nobody_else_is_called_as_the_shell_is(tmp_path: Path) -> None:
+    with pytest.raises(TokensError, match="none of anyone, local, operator, shell, viewer"):
+        create_token(tmp_path / "tokens", "shell", Role.OPERATOR)
+
+
 def test_what_a_killed_collector_left_is_replaced(file: Path) -> None:
     file.parent.mkdir()
     file.write_text("bw_" + "o" * 43)
