@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -101,12 +103,37 @@ class Sidecar:
             process.wait()
 
     def shell(
-        self, container: Container, *command: str, environment: Mapping[str, str] = NO_ENVIRONMENT, typed: str = ""
+        self, container: Container, *command: str, environment: Mapping[str, str] = NO_ENVIRONMENT
     ) -> subprocess.CompletedProcess[str]:
         """Run a command beside the program, in its namespaces and as root, as Cloud Run's ssh does."""
-        inside = ["nsenter", "--target", str(container.pid), "--mount", "--net", "--root", "--wd"]
-        inside += ["env", "--ignore-environment", *(f"{name}={value}" for name, value in environment.items()), *command]
-        return subprocess.run(inside, capture_output=True, text=True, input=typed, timeout=SECONDS, check=False)
+        inside = _beside(container, environment, command)
+        return subprocess.run(inside, capture_output=True, text=True, timeout=SECONDS, check=False)
+
+    def screen(self, container: Container, command: str, until: str, then: str) -> int:
+        """Run a command on a terminal of its own; once it shows this, press a key, and return how it has ended."""
+        inside = _beside(
+            container, NO_ENVIRONMENT, ["script", "--quiet", "--return", "--command", command, "/dev/null"]
+        )
+        process = subprocess.Popen(inside, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        too_late = threading.Timer(SECONDS, process.kill)
+        too_late.start()
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            shown = b""
+            while until.encode() not in shown:
+                more = os.read(process.stdout.fileno(), 1 << 16)
+                assert more, shown
+                shown += more
+            process.stdin.write(then.encode())
+            process.stdin.flush()
+            while os.read(process.stdout.fileno(), 1 << 16):
+                pass
+            return process.wait(SECONDS)
+        finally:
+            too_late.cancel()
+            process.kill()
+            process.communicate()
 
     def fetch(self, path: str, until_status: int, port: int = 9750) -> str:
         """Ask the collector from a neighbour in the same network until it answers with this status."""
@@ -124,3 +151,14 @@ class Sidecar:
             if ran.returncode == 0:
                 return ran.stdout
             assert time.monotonic() < too_late, ran.stdout + ran.stderr
+
+
+def _beside(container: Container, environment: Mapping[str, str], command: Sequence[str]) -> list[str]:
+    inside = ["nsenter", "--target", str(container.pid), "--mount", "--net", "--root", "--wd"]
+    return [
+        *inside,
+        "env",
+        "--ignore-environment",
+        *(f"{name}={value}" for name, value in environment.items()),
+        *command,
+    ]

@@ -71,6 +71,10 @@ def test_a_shell_that_was_told_nothing_asks_without_a_flag(
     assert "tai_autonomics@127.0.0.1" in ran.stdout
 
 
+def test_a_shell_that_was_told_nothing_looks_at_the_whole_screen(sidecar: Sidecar, container: Container) -> None:
+    assert sidecar.screen(container, "beamwarden top", until="tai_autonomics@127.0.0.1", then="q") == 0
+
+
 def test_a_shell_that_was_told_nothing_restarts_a_child_and_the_journal_has_it(
     sidecar: Sidecar, container: Container
 ) -> None:
